@@ -1,0 +1,95 @@
+"""Configuration from MIGCARD_* variables, and the two places where the outside world enters: randomness, and files.
+
+Real time is asked of the database, so that all processes agree on it.
+"""
+
+import os
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_VISIBLE = r"^[!-~]{16,128}$"
+
+
+class Mode(StrEnum):
+    """`demo`: a demo sandbox, anybody may make sandboxes. `production`: nothing is open, both keys are required."""
+
+    DEMO = "demo"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """What an operator sets. Every name has the prefix MIGCARD_."""
+
+    model_config = SettingsConfigDict(env_prefix="MIGCARD_", extra="forbid")
+
+    mode: Mode = Mode.DEMO
+    database_url: str = "sqlite:///var/migcard.db"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    pool_size: Annotated[int, Field(ge=1, le=100)] = 10
+    master_key: SecretStr | None = None
+    operator_key: Annotated[SecretStr, StringConstraints(pattern=_VISIBLE)] | None = None
+    demo_key: Annotated[SecretStr, StringConstraints(pattern=_VISIBLE)] | None = None
+    cors_origins: str = ""
+    state_dir: Path = Path("var")
+
+    @model_validator(mode="after")
+    def _production_needs_its_keys(self) -> Self:
+        if self.mode is Mode.PRODUCTION and not (self.master_key and self.operator_key):
+            message = "production needs MIGCARD_MASTER_KEY and MIGCARD_OPERATOR_KEY"
+            raise ValueError(message)
+        return self
+
+    def read_master_key(self) -> str:
+        """Give the master key, or in demo mode the one kept in a file of its own, made when it is not there."""
+        if self.master_key:
+            return self.master_key.get_secret_value()
+        return _kept(self.state_dir / "master-key", lambda: dice(32).hex())
+
+    def read_demo_key(self) -> str:
+        """Give the demo sandbox's tester key, kept in a file likewise."""
+        if self.demo_key:
+            return self.demo_key.get_secret_value()
+        return _kept(self.state_dir / "demo-key", lambda: "mck_demo_" + dice(16).hex())
+
+    @property
+    def origins(self) -> list[str]:
+        """Origins that browsers may call from."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+
+class ConfigurationError(Exception):
+    """A variable is wrong; the message says which and why in a line each."""
+
+
+def load() -> Settings:
+    """Read the environment; ConfigurationError when it is not right."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"MIGCARD_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" if fault["loc"] else fault["msg"]
+            for fault in error.errors()
+        ]
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def dice(count: int) -> bytes:
+    """Give random bytes from the operating system: the one place where randomness enters."""
+    return os.urandom(count)  # noqa: TID251
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(make() + "\n")
+        return path.read_text().strip()

@@ -1,0 +1,302 @@
+"""Cards: statements that find them, and rows as domain objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+
+from app.db.engine import Row
+from app.db.scoped import WORLD, in_sandbox
+from app.db.tables import IS_ACTIVE, IS_DECLARED, cards, documents, salts, travellers
+from app.db.types import AnyOf, Hashes, Instant
+from app.domain.card import Basis, Card, Purpose, State, Status
+
+_NAMES = tuple(field.name for field in fields(Card))
+_PLAIN = tuple(cards.c[name] for name in _NAMES)
+_SEALED = (cards.c.salt_id, cards.c.key_version, cards.c.sealed, salts.c.salt)
+_WITH_SALT = and_(salts.c.world_id == WORLD, salts.c.salt_id == cards.c.salt_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """The personal part of a row as it rests. `salt` is None once the person is forgotten."""
+
+    salt_id: UUID
+    salt: bytes | None
+    key_version: int
+    sealed: bytes
+
+    def columns(self) -> dict[str, object]:
+        """Name the columns that store it."""
+        return {"salt_id": self.salt_id, "key_version": self.key_version, "sealed": self.sealed}
+
+
+def card_of(row: Row) -> Card:
+    """Read a card from a row that has its columns."""
+    values = {name: row[name] for name in _NAMES}
+    values["state"] = State(values["state"])
+    values["purpose"] = Purpose(values["purpose"])
+    values["basis"] = Basis(values["basis"])
+    return Card(**values)
+
+
+def sealed_of(row: Row) -> Sealed:
+    """Read the sealed part that stands beside a card."""
+    return Sealed(salt_id=row["salt_id"], salt=row["salt"], key_version=row["key_version"], sealed=row["sealed"])
+
+
+def columns_of(card: Card) -> dict[str, object]:
+    """Name the columns that store a card, without its sealed part."""
+    return {name: getattr(card, name) for name in _NAMES}
+
+
+def changed_columns(before: Card, after: Card) -> dict[str, object]:
+    """Name the columns in which two versions of a card differ."""
+    return {name: getattr(after, name) for name in _NAMES if getattr(after, name) != getattr(before, name)}
+
+
+# One card ------------------------------------------------------------------------------------------------------------
+
+_NUMBER = bindparam("number", type_=Text())
+_BY_NUMBER = (
+    select(*_PLAIN, *_SEALED)
+    .select_from(cards.join(salts, _WITH_SALT))
+    .where(cards.c.world_id == WORLD, cards.c.number == _NUMBER)
+)
+
+BY_NUMBER = in_sandbox(_BY_NUMBER)
+
+FOR_BORDER = in_sandbox(
+    _BY_NUMBER.add_columns(
+        travellers.c.version.label("traveller_version"), literal_column("inside.number").label("inside")
+    )
+    .join(
+        travellers,
+        and_(travellers.c.world_id == WORLD, travellers.c.traveller_id == cards.c.traveller_id),
+    )
+    .outerjoin(
+        cards.alias("inside"),
+        and_(
+            literal_column("inside.world_id") == cards.c.world_id,
+            literal_column("inside.traveller_id") == cards.c.traveller_id,
+            literal_column("inside.state = 'active'"),
+        ),
+    ),
+    replay=True,
+)
+"""The card, its traveller's version, and the number of the card on which the traveller is inside."""
+
+# The applicant -------------------------------------------------------------------------------------------------------
+
+APPLICANT = in_sandbox(
+    select(
+        documents.c.document_id.label("known_document_id"),
+        documents.c.salt_id.label("known_salt_id"),
+        documents.c.traveller_id.label("known_traveller_id"),
+        salts.c.salt.label("known_salt"),
+        travellers.c.version.label("traveller_version"),
+        *_PLAIN,
+    )
+    .select_from(
+        documents.join(
+            travellers,
+            and_(travellers.c.world_id == WORLD, travellers.c.traveller_id == documents.c.traveller_id),
+        )
+        .join(salts, and_(salts.c.world_id == WORLD, salts.c.salt_id == documents.c.salt_id))
+        .outerjoin(cards, and_(cards.c.world_id == WORLD, cards.c.traveller_id == documents.c.traveller_id)),
+    )
+    .where(documents.c.world_id == WORLD, documents.c.person_hash == bindparam("person_hash")),
+    replay=True,
+)
+"""Who applies, if known: the document, the traveller's version, and every card of the traveller."""
+
+# Look-ups ------------------------------------------------------------------------------------------------------------
+
+LOOKUP_LIMIT = 500
+"""More rows than this are no answer to a question about one person."""
+
+_OF_PERSON = and_(cards.c.world_id == WORLD, cards.c.traveller_id == documents.c.traveller_id)
+_WANTED = or_(
+    literal_column("cards.state IN ('declared', 'active')"),
+    and_(literal_column("cards.state = 'departed'"), bindparam("departed", type_=Integer()) == 1),
+)
+_HASHES = bindparam("hashes", type_=Hashes())
+
+
+def _by_person(by: ColumnElement[bytes]) -> Select[Any]:
+    return (
+        select(
+            *_PLAIN,
+            *_SEALED,
+            documents.c.document_id.label("by_document_id"),
+            documents.c.exact_hash,
+            documents.c.fold_hash,
+        )
+        .select_from(documents.join(cards, _OF_PERSON).join(salts, _WITH_SALT))
+        .where(documents.c.world_id == WORLD, AnyOf(by, _HASHES), _WANTED)
+    )
+
+
+BY_DOCUMENT = in_sandbox(_by_person(documents.c.fold_hash))
+BY_BIRTH_DATE = in_sandbox(_by_person(documents.c.birth_hash).limit(LOOKUP_LIMIT + 1))
+BY_PAPER = in_sandbox(
+    select(*_PLAIN, *_SEALED)
+    .select_from(cards.join(salts, _WITH_SALT))
+    .where(
+        cards.c.world_id == WORLD,
+        cards.c.paper_number == bindparam("paper_number", type_=Text()),
+        cards.c.paper_series == bindparam("paper_series", type_=Text()),
+        _WANTED,
+    )
+    .limit(LOOKUP_LIMIT + 1)
+)
+
+# Lists ---------------------------------------------------------------------------------------------------------------
+
+INSTANT = bindparam("instant", type_=Instant())
+
+
+def status_is(status: Status) -> ColumnElement[bool]:
+    """Hold where the status at the parameter `instant` is `status`: the twin of `Card.status_at`."""
+    match status:
+        case Status.DECLARED:
+            return and_(IS_DECLARED, or_(cards.c.lapses_at.is_(None), cards.c.lapses_at > INSTANT))
+        case Status.LAPSED:
+            return and_(IS_DECLARED, cards.c.lapses_at <= INSTANT)
+        case Status.ACTIVE:
+            return and_(IS_ACTIVE, or_(cards.c.ends_at.is_(None), cards.c.ends_at > INSTANT))
+        case Status.OVERSTAYED:
+            return and_(IS_ACTIVE, cards.c.ends_at <= INSTANT)
+        case _:
+            return literal_column(f"state = '{status.value}'")
+
+
+STATUS = case(*((status_is(status), literal_column(f"'{status.value}'")) for status in Status)).label("status")
+
+_FILTERS: Mapping[str, ColumnElement[bool]] = {
+    **{
+        name: cards.c[name] == bindparam(name, type_=Text())
+        for name in ("citizenship", "purpose", "basis", "reference", "paper_series", "paper_number")
+    },
+    "checkpoint": cards.c.checkpoint_in == bindparam("checkpoint", type_=Text()),
+    "entered_from": cards.c.entered_on >= bindparam("entered_from", type_=Date()),
+    "entered_until": cards.c.entered_on <= bindparam("entered_until", type_=Date()),
+    "ends_from": cards.c.last_lawful_day >= bindparam("ends_from", type_=Date()),
+    "ends_until": cards.c.last_lawful_day <= bindparam("ends_until", type_=Date()),
+}
+_AFTER_NUMBER = bindparam("after_number", type_=Text())
+_AFTER_INSTANT = bindparam("after_instant", type_=Instant())
+_LIMIT = bindparam("limit", type_=Integer())
+
+
+@cache
+def listing(filters: frozenset[str], status: Status | None, *, after: bool, personal: bool) -> Select[Any]:
+    """Build the list of cards, newest declaration first, for a set of filters; one statement for each set."""
+    page = (
+        select(*_PLAIN, *(_SEALED if personal else ()))
+        .select_from(cards.join(salts, _WITH_SALT) if personal else cards)
+        .where(cards.c.world_id == WORLD, *(_FILTERS[name] for name in sorted(filters)))
+        .order_by(cards.c.declared_at.desc(), cards.c.number.desc())
+        .limit(_LIMIT)
+    )
+    if status:
+        page = page.where(status_is(status))
+    if after:
+        page = page.where(tuple_(cards.c.declared_at, cards.c.number) < tuple_(_AFTER_INSTANT, _AFTER_NUMBER))
+    return in_sandbox(page, "declared_at", "number", descending=True)
+
+
+@cache
+def ending(*, over: bool, after: bool) -> Select[Any]:
+    """Build the list of open stays by their end: overstayed at `instant`, or ending from then until `until`."""
+    when = (
+        cards.c.ends_at <= INSTANT
+        if over
+        else and_(cards.c.ends_at > INSTANT, cards.c.ends_at <= bindparam("until", type_=Instant()))
+    )
+    page = (
+        select(*_PLAIN)
+        .where(cards.c.world_id == WORLD, IS_ACTIVE, when)
+        .order_by(cards.c.ends_at, cards.c.number)
+        .limit(_LIMIT)
+    )
+    if after:
+        page = page.where(tuple_(cards.c.ends_at, cards.c.number) > tuple_(_AFTER_INSTANT, _AFTER_NUMBER))
+    return in_sandbox(page, "ends_at", "number")
+
+
+# Counts --------------------------------------------------------------------------------------------------------------
+
+_GROUPS: Mapping[str, ColumnElement[Any]] = {
+    "citizenship": cards.c.citizenship,
+    "purpose": cards.c.purpose,
+    "checkpoint": cards.c.checkpoint_in.label("checkpoint"),
+    "status": STATUS,
+    "day": cards.c.entered_on.label("day"),
+}
+GROUPS = tuple(_GROUPS)
+
+
+@cache
+def statistics(groups: tuple[str, ...], *, begins: bool, until: bool) -> Select[Any]:
+    """Build the counts of cards by `groups`, of those entered in the period where one is given."""
+    columns = [_GROUPS[name] for name in groups]
+    counted = select(*columns, func.count().label("count")).where(cards.c.world_id == WORLD)
+    if begins:
+        counted = counted.where(_FILTERS["entered_from"])
+    if until:
+        counted = counted.where(_FILTERS["entered_until"])
+    return in_sandbox(
+        counted.group_by(*(literal_column(name) if name == "status" else _GROUPS[name] for name in groups)), *groups
+    )
+
+
+# What the clock makes due --------------------------------------------------------------------------------------------
+
+_FROM = bindparam("begins", type_=Instant())
+_TO = bindparam("until", type_=Instant())
+
+
+def _due(kind: str, state: ColumnElement[bool], at: ColumnElement[Any]) -> Select[Any]:
+    return select(literal_column(f"'{kind}'").label("kind"), at.label("due_at"), cards.c.number).where(
+        cards.c.world_id == WORLD, state, at > _FROM
+    )
+
+
+_LAPSES = _due("card.lapsed", IS_DECLARED, cards.c.lapses_at)
+_ENDS = _due("stay.ended", IS_ACTIVE, cards.c.ends_at)
+
+
+def _until(due: Select[Any]) -> Select[Any]:
+    return due.where(due.selected_columns.due_at <= _TO)
+
+
+_ALL_DUE = _until(_LAPSES).union_all(_until(_ENDS)).subquery("due")
+DUE_COUNTS = select(_ALL_DUE.c.kind, func.count().label("count")).group_by(_ALL_DUE.c.kind).order_by(_ALL_DUE.c.kind)
+DUE_FIRST = select(_ALL_DUE).order_by(_ALL_DUE.c.due_at, _ALL_DUE.c.kind, _ALL_DUE.c.number).limit(100)
+_NEXT = (
+    _LAPSES.order_by(cards.c.lapses_at)
+    .limit(1)
+    .subquery("lapse")
+    .select()
+    .union_all(_ENDS.order_by(cards.c.ends_at).limit(1).subquery("stay").select())
+    .subquery("next")
+)
+NEXT_DUE = select(func.min(_NEXT.c.due_at, type_=Instant()).label("due_at"))

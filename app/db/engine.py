@@ -1,0 +1,349 @@
+"""One `Database`: SQLAlchemy writes the SQL once, the driver runs it on its own connection (ADR 1).
+
+A statement is a Core expression kept as a module constant. It is compiled once for the dialect and executed by asyncpg
+or by the standard library's sqlite3; what SQLAlchemy's own execution would add for each call is most of a look-up's time.
+"""
+
+import asyncio
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Dialect, Executable, make_url
+from sqlalchemy.dialects.postgresql import asyncpg as postgresql_dialect
+from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from app.db.tables import metadata
+
+Statement = Executable
+"""A Core expression, built in `db/`; other layers only pass it on."""
+
+Row = Mapping[str, Any]
+"""A row by column name: the edge where a driver's values come in."""
+
+_Convert = Callable[[Any], Any]
+
+
+class Duplicate(Exception):  # noqa: N818  not an error: the answer to a race
+    """A unique index refused the write; `index` is its name."""
+
+    def __init__(self, index: str) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+class Busy(Exception):  # noqa: N818  a state of the database
+    """A lock, a connection or an answer did not come in time, or a deadlock was broken: try again."""
+
+
+class Unavailable(Exception):  # noqa: N818  a state of the database
+    """The database cannot be reached."""
+
+
+class Compiled:
+    """A statement in one dialect: its text, the order of its parameters, and the conversions both ways."""
+
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101  every statement here is SQL
+        self.text = str(compiled)
+        self._names = tuple(compiled.positiontup or compiled.binds)
+        self._fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        binders = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
+        }
+        self._binders = tuple((name, binders[name]) for name in self._names)
+        self._readers: dict[str, _Convert] = {}
+        for column in getattr(statement, "exported_columns", ()):
+            reader = column.type.dialect_impl(dialect).result_processor(dialect, None)
+            if reader is not None:
+                self._readers[column.key] = reader
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """Put `values` in the order of the text, as the driver takes them."""
+        given = {**self._fixed, **values} if self._fixed else values
+        return [bind(given[name]) if bind else given[name] for name, bind in self._binders]
+
+    def row(self, raw: Any) -> Row:  # noqa: ANN401  a driver's row
+        """Convert what the driver gives into Python's types; most PostgreSQL rows pass as they are."""
+        if not self._readers:
+            return raw  # type: ignore[no-any-return]
+        row = dict(raw)
+        for name, read in self._readers.items():
+            row[name] = read(row[name])
+        return row
+
+
+class Session(ABC):
+    """Runs statements: the database itself, each on its own, or one transaction."""
+
+    @abstractmethod
+    async def all(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
+        """Return every row."""
+
+    @abstractmethod
+    async def run(self, statement: Statement, /, **values: Any) -> int:  # noqa: ANN401
+        """Execute a statement and return the number of rows it changed."""
+
+    async def one(self, statement: Statement, /, **values: Any) -> Row | None:  # noqa: ANN401
+        """Return the first row, or None."""
+        rows = await self.all(statement, **values)
+        return rows[0] if rows else None
+
+
+class Database(Session):
+    """A PostgreSQL or SQLite database. `open` before use, `close` after."""
+
+    dialect: Dialect
+
+    def __init__(self) -> None:
+        self._compiled: dict[Statement, Compiled] = {}
+
+    def compiled(self, statement: Statement) -> Compiled:
+        """Compile a statement once. Statements built for a request must be kept by their builder, or this grows."""
+        try:
+            return self._compiled[statement]
+        except KeyError:
+            compiled = self._compiled[statement] = Compiled(statement, self.dialect)
+            return compiled
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect; `Unavailable` when that is not possible."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let every connection go."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractAsyncContextManager[Session]:
+        """Open a unit of several statements: all of them or none."""
+
+    @abstractmethod
+    async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
+        """Like `all`, for a query that may take long: it does not hold up the event loop."""
+
+
+class PostgreSQL(Database):
+    """PostgreSQL through asyncpg and its pool."""
+
+    def __init__(self, url: str, *, pool_size: int) -> None:
+        super().__init__()
+        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._pool_size = pool_size
+        self._pool: asyncpg.Pool[asyncpg.Record]
+        self.dialect = postgresql_dialect.dialect()  # type: ignore[no-untyped-call]
+
+    async def open(self) -> None:
+        with _postgresql_errors():
+            self._pool = await asyncpg.create_pool(
+                self._dsn,
+                min_size=1,
+                max_size=self._pool_size,
+                timeout=5,
+                command_timeout=30,
+                reset=_reset,
+                server_settings={
+                    "application_name": "migcard",
+                    "timezone": "UTC",
+                    "statement_timeout": "20s",
+                    "lock_timeout": "5s",
+                    "idle_in_transaction_session_timeout": "30s",
+                    "jit": "off",  # compiling a short query costs more than running it
+                },
+            )
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def all(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
+        compiled = self.compiled(statement)
+        with _postgresql_errors():
+            async with self._pool.acquire(timeout=10) as connection:
+                raw = await connection.fetch(compiled.text, *compiled.arguments(values))
+        return [compiled.row(one) for one in raw]
+
+    async def run(self, statement: Statement, /, **values: Any) -> int:  # noqa: ANN401
+        with _postgresql_errors():
+            async with self._pool.acquire(timeout=10) as connection:
+                return await _PostgreSQLTransaction(self, connection).run(statement, **values)
+
+    survey = all
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        with _postgresql_errors():
+            async with self._pool.acquire(timeout=10) as connection, connection.transaction():
+                yield _PostgreSQLTransaction(self, connection)
+
+
+class _PostgreSQLTransaction(Session):
+    def __init__(self, database: PostgreSQL, connection: Any) -> None:  # noqa: ANN401  a pool's proxy of a connection
+        self._database = database
+        self._connection = connection
+
+    async def all(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
+        compiled = self._database.compiled(statement)
+        raw = await self._connection.fetch(compiled.text, *compiled.arguments(values))
+        return [compiled.row(one) for one in raw]
+
+    async def run(self, statement: Statement, /, **values: Any) -> int:  # noqa: ANN401
+        compiled = self._database.compiled(statement)
+        tag: str = await self._connection.execute(compiled.text, *compiled.arguments(values))
+        figure = tag.rpartition(" ")[2]
+        return int(figure) if figure.isdigit() else 0
+
+
+async def _reset(connection: Any) -> None:  # noqa: ANN401  a pool's connection
+    """Give a connection back as it is: asyncpg's own reset is one more round trip for each statement.
+
+    Nothing here sets session state, and a transaction cut off by cancellation is closed by its context manager.
+    """
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
+
+
+class _postgresql_errors:  # noqa: N801  reads as a phrase where it is used
+    """Translates the driver's errors; a class, since a generator-based context manager costs ten times as much."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        match error:
+            case None:
+                return
+            case asyncpg.UniqueViolationError():
+                raise Duplicate(error.constraint_name or "") from error
+            case (
+                asyncpg.LockNotAvailableError()
+                | asyncpg.QueryCanceledError()
+                | asyncpg.DeadlockDetectedError()
+                | asyncpg.SerializationError()
+                | asyncpg.TooManyConnectionsError()
+                | TimeoutError()
+            ):
+                raise Busy(str(error)) from error
+            case asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError() | asyncpg.AdminShutdownError():
+                raise Unavailable(str(error)) from error
+            case OSError() | asyncpg.InterfaceError():
+                raise Unavailable(str(error)) from error
+
+
+class SQLite(Database):
+    """SQLite through the standard library, called in the event loop: its statements are shorter than a thread's handover.
+
+    Since nothing inside a transaction waits, transactions of one process never interleave; other processes are kept
+    out by BEGIN IMMEDIATE and the busy timeout.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._path = make_url(url).database or ":memory:"
+        self._connection: sqlite3.Connection
+        # positional: one conversion of parameters for both drivers
+        self.dialect = sqlite_dialect.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+
+    async def open(self) -> None:
+        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        self._connection = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, cached_statements=512, timeout=5, check_same_thread=False
+            )
+            connection.row_factory = sqlite3.Row
+            connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            raise Unavailable(str(error)) from error
+        return connection
+
+    async def close(self) -> None:
+        self._connection.close()
+
+    async def all(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
+        return self._all(self._connection, self.compiled(statement), values)
+
+    async def run(self, statement: Statement, /, **values: Any) -> int:  # noqa: ANN401
+        compiled = self.compiled(statement)
+        with _sqlite_errors():
+            return self._connection.execute(compiled.text, compiled.arguments(values)).rowcount
+
+    async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
+        compiled = self.compiled(statement)
+
+        def read() -> list[Row]:
+            connection = self._connect()
+            try:
+                return self._all(connection, compiled, values)
+            finally:
+                connection.close()
+
+        return await asyncio.to_thread(read)
+
+    @staticmethod
+    def _all(connection: sqlite3.Connection, compiled: Compiled, values: Mapping[str, Any]) -> list[Row]:
+        with _sqlite_errors():
+            raw = connection.execute(compiled.text, compiled.arguments(values)).fetchall()
+        return [compiled.row(one) for one in raw]
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        with _sqlite_errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+
+
+class _sqlite_errors:  # noqa: N801  the twin of _postgresql_errors
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        match error:
+            case sqlite3.IntegrityError() if error.sqlite_errorname in _UNIQUE:
+                raise Duplicate(_index_of(str(error))) from error
+            case sqlite3.OperationalError() if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                raise Busy(str(error)) from error
+            case sqlite3.OperationalError() if error.sqlite_errorname.startswith(_UNREACHABLE):
+                raise Unavailable(str(error)) from error
+            case _:
+                return
+
+
+_UNIQUE = {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
+_UNREACHABLE = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
+
+
+def _index_of(message: str) -> str:
+    """Find the index behind "UNIQUE constraint failed: t.a, t.b": SQLite names columns, PostgreSQL the index."""
+    places = {place.strip() for place in message.rpartition(": ")[2].split(",")}
+    table = metadata.tables[next(iter(places)).partition(".")[0]]
+    columns = {place.partition(".")[2] for place in places}
+    for index in table.indexes:
+        if index.unique and {column.name for column in index.columns} == columns:
+            return str(index.name)
+    return f"pk_{table.name}"
+
+
+def connect(url: str, *, pool_size: int = 10) -> Database:
+    """Make the Database for a URL: `sqlite:///path` or `postgresql://…`."""
+    backend = make_url(url).get_backend_name()
+    if backend == "postgresql":
+        return PostgreSQL(url, pool_size=pool_size)
+    if backend == "sqlite":
+        return SQLite(url)
+    message = f"MIGCARD_DATABASE_URL must be sqlite or postgresql, not {backend}"
+    raise ValueError(message)

@@ -1,0 +1,276 @@
+"""Sandboxes, their worlds, keys and clocks: statements, and rows as domain objects."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, insert, null, select, update
+
+from app.db.engine import Database, Row, Session
+from app.db.tables import (
+    api_keys,
+    cards,
+    documents,
+    facts,
+    feed,
+    idempotency,
+    salts,
+    sandboxes,
+    travellers,
+    world_keys,
+    worlds,
+)
+from app.db.types import RealNow
+from app.db.vault import MasterKey, WorldKeys
+from app.domain.clock import Clock, Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyHolder:
+    """Whom an API key stands for, and all that a request needs to know of the sandbox behind it."""
+
+    prefix: str
+    role: str | None
+    scopes: frozenset[str]
+    sandbox_id: UUID
+    world_id: UUID
+    epoch: int
+    policy: str
+    clock: Clock
+    keys: dict[int, WorldKeys]
+    seconds_left: float | None
+
+    @property
+    def current_keys(self) -> WorldKeys:
+        """The keys that new rows are sealed with."""
+        return self.keys[max(self.keys)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """A sandbox as its owner sees it."""
+
+    sandbox_id: UUID
+    world_id: UUID
+    name: str
+    policy: str
+    clock: Clock
+    created_at: datetime
+    expires_at: datetime | None
+
+
+_CLOCK = (sandboxes.c.clock_mode, sandboxes.c.anchor_real, sandboxes.c.anchor_sim, sandboxes.c.speed)
+
+_KEY_HOLDER = (
+    select(
+        api_keys.c.prefix,
+        api_keys.c.role,
+        api_keys.c.scopes,
+        api_keys.c.expires_at.label("key_expires_at"),
+        sandboxes.c.expires_at,
+        sandboxes.c.sandbox_id,
+        sandboxes.c.world_id,
+        sandboxes.c.epoch,
+        sandboxes.c.policy,
+        *_CLOCK,
+        world_keys.c.version,
+        world_keys.c.wrapped_seal_key,
+        world_keys.c.wrapped_hash_key,
+        RealNow().label("real_now"),
+    )
+    .join(sandboxes, sandboxes.c.sandbox_id == api_keys.c.sandbox_id)
+    .join(world_keys, world_keys.c.world_id == sandboxes.c.world_id)
+    .where(api_keys.c.key_hash == bindparam("key_hash"), api_keys.c.revoked_at.is_(None))
+)
+
+_USED = (
+    update(api_keys)
+    .where(api_keys.c.key_hash == bindparam("of_key_hash", type_=api_keys.c.key_hash.type))
+    .values(last_used_at=RealNow())
+)
+
+
+async def key_holder(db: Database, master: MasterKey, key_hash: bytes) -> KeyHolder | None:
+    """Load whom a key stands for; None when it is unknown, revoked or expired, or its sandbox is."""
+    rows = await db.all(_KEY_HOLDER, key_hash=key_hash)
+    if not rows:
+        return None
+    row = rows[0]
+    ends = [at for at in (row["key_expires_at"], row["expires_at"]) if at is not None]
+    seconds_left = (min(ends) - row["real_now"]).total_seconds() if ends else None
+    if seconds_left is not None and seconds_left <= 0:
+        return None
+    await db.run(_USED, of_key_hash=key_hash)
+    return KeyHolder(
+        prefix=row["prefix"],
+        role=row["role"],
+        scopes=frozenset(row["scopes"].split()),
+        sandbox_id=row["sandbox_id"],
+        world_id=row["world_id"],
+        epoch=row["epoch"],
+        policy=row["policy"],
+        clock=_clock(row),
+        keys={
+            one["version"]: master.unwrap(
+                one["version"], one["wrapped_seal_key"], one["wrapped_hash_key"], world=str(one["world_id"])
+            )
+            for one in rows
+        },
+        seconds_left=seconds_left,
+    )
+
+
+def _clock(row: Row) -> Clock:
+    return Clock(
+        mode=Mode(row["clock_mode"]),
+        anchor_real=row["anchor_real"],
+        anchor_sim=row["anchor_sim"],
+        speed=row["speed"],
+    )
+
+
+_REAL_NOW = select(RealNow().label("real_now"))
+
+
+async def real_now(db: Session) -> datetime:
+    """Ask the database what time it is: the one real clock of all processes."""
+    row = await db.one(_REAL_NOW)
+    assert row is not None  # noqa: S101  a SELECT without FROM has one row
+    now: datetime = row["real_now"]
+    return now
+
+
+_SANDBOX = select(sandboxes).where(sandboxes.c.sandbox_id == bindparam("sandbox_id"))
+_LOCKED = _SANDBOX.with_for_update()
+_BY_NAME = select(sandboxes).where(sandboxes.c.name == bindparam("name")).order_by(sandboxes.c.created_at)
+_EVERY = select(sandboxes).order_by(sandboxes.c.created_at)
+
+
+async def load(db: Session, sandbox_id: UUID, *, locked: bool = False) -> Sandbox | None:
+    """Load a sandbox; `locked` keeps others from changing it until the transaction ends."""
+    row = await db.one(_LOCKED if locked else _SANDBOX, sandbox_id=sandbox_id)
+    return _sandbox(row) if row else None
+
+
+async def named(db: Session, name: str) -> Sandbox | None:
+    """Find the oldest sandbox of that name."""
+    row = await db.one(_BY_NAME, name=name)
+    return _sandbox(row) if row else None
+
+
+async def every(db: Session) -> list[Sandbox]:
+    """List all sandboxes, oldest first."""
+    return [_sandbox(row) for row in await db.all(_EVERY)]
+
+
+def _sandbox(row: Row) -> Sandbox:
+    return Sandbox(
+        sandbox_id=row["sandbox_id"],
+        world_id=row["world_id"],
+        name=row["name"],
+        policy=row["policy"],
+        clock=_clock(row),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+    )
+
+
+_ADD_WORLD = insert(worlds).values(world_id=bindparam("world_id"), forked_from=null(), created_at=RealNow())
+_ADD_KEYS = insert(world_keys).values(
+    world_id=bindparam("world_id"),
+    version=bindparam("version"),
+    wrapped_seal_key=bindparam("wrapped_seal_key"),
+    wrapped_hash_key=bindparam("wrapped_hash_key"),
+)
+
+
+async def add_world(unit: Session, world_id: UUID, wrapped: tuple[bytes, bytes]) -> None:
+    """Add an empty world with the first version of its keys."""
+    await unit.run(_ADD_WORLD, world_id=world_id)
+    await unit.run(_ADD_KEYS, world_id=world_id, version=1, wrapped_seal_key=wrapped[0], wrapped_hash_key=wrapped[1])
+
+
+_ADD = insert(sandboxes).values(
+    sandbox_id=bindparam("sandbox_id"),
+    world_id=bindparam("world_id"),
+    name=bindparam("name"),
+    policy=bindparam("policy"),
+    clock_mode=bindparam("clock_mode"),
+    anchor_real=bindparam("anchor_real"),
+    anchor_sim=bindparam("anchor_sim"),
+    speed=bindparam("speed"),
+    epoch=1,
+    created_at=bindparam("created_at"),
+    expires_at=bindparam("expires_at"),
+)
+
+
+async def add(unit: Session, sandbox: Sandbox) -> None:
+    """Add a sandbox on a world that is there already."""
+    await unit.run(
+        _ADD,
+        sandbox_id=sandbox.sandbox_id,
+        world_id=sandbox.world_id,
+        name=sandbox.name,
+        policy=sandbox.policy,
+        created_at=sandbox.created_at,
+        expires_at=sandbox.expires_at,
+        **clock_columns(sandbox.clock),
+    )
+
+
+def clock_columns(clock: Clock) -> dict[str, str | int | datetime]:
+    """Name the columns that store a clock."""
+    return {
+        "clock_mode": clock.mode.value,
+        "anchor_real": clock.anchor_real,
+        "anchor_sim": clock.anchor_sim,
+        "speed": clock.speed,
+    }
+
+
+_OF_SANDBOX = sandboxes.c.sandbox_id == bindparam("of_sandbox_id", type_=sandboxes.c.sandbox_id.type)
+_SET_WORLD = update(sandboxes).where(_OF_SANDBOX).values(world_id=bindparam("to_world_id"), epoch=sandboxes.c.epoch + 1)
+_DELETE = delete(sandboxes).where(_OF_SANDBOX)
+_FORGET_REPLAYS = delete(idempotency).where(
+    idempotency.c.sandbox_id == bindparam("of_sandbox_id", type_=idempotency.c.sandbox_id.type)
+)
+
+
+async def point_to(unit: Session, sandbox_id: UUID, world_id: UUID) -> None:
+    """Point a sandbox to another world. Answers kept for repetition speak of the old one and go."""
+    await unit.run(_SET_WORLD, of_sandbox_id=sandbox_id, to_world_id=world_id)
+    await unit.run(_FORGET_REPLAYS, of_sandbox_id=sandbox_id)
+
+
+async def remove(unit: Session, sandbox_id: UUID) -> None:
+    """Delete a sandbox with its keys; its world is left for `purge`."""
+    await unit.run(_FORGET_REPLAYS, of_sandbox_id=sandbox_id)
+    await unit.run(_DELETE, of_sandbox_id=sandbox_id)
+
+
+_SHRED = delete(world_keys).where(world_keys.c.world_id == bindparam("of_world_id", type_=world_keys.c.world_id.type))
+_ABANDONED = (
+    select(worlds.c.world_id)
+    .outerjoin(sandboxes, sandboxes.c.world_id == worlds.c.world_id)
+    .where(sandboxes.c.sandbox_id.is_(None))
+)
+_PURGES = [
+    delete(table).where(table.c.world_id == bindparam("of_world_id", type_=table.c.world_id.type))
+    for table in (feed, facts, cards, documents, travellers, salts, world_keys, worlds)
+]
+
+
+async def shred(unit: Session, world_id: UUID) -> None:
+    """Destroy the keys of a world that no sandbox points to: from then on nobody opens its personal fields."""
+    await unit.run(_SHRED, of_world_id=world_id)
+
+
+async def purge(db: Database) -> int:
+    """Delete the rows of abandoned worlds and return how many worlds that were."""
+    abandoned = await db.all(_ABANDONED)
+    for row in abandoned:
+        async with db.transaction() as unit:
+            for statement in _PURGES:
+                await unit.run(statement, of_world_id=row["world_id"])
+    return len(abandoned)

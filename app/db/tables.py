@@ -1,0 +1,278 @@
+"""Tables. `world_id` leads every key; each index says which query uses it.
+
+Personal fields live sealed in the one column `sealed` of a row (see `vault.py`). Hot tables have no foreign key to
+`worlds` or `sandboxes`: every insert would lock the same parent row.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    literal_column,
+)
+
+from app.db.types import Instant, Json
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+worlds = Table(
+    "worlds",
+    metadata,
+    Column("world_id", Uuid, primary_key=True),
+    Column("forked_from", Uuid),
+    Column("created_at", Instant, nullable=False),
+)
+
+world_keys = Table(
+    "world_keys",
+    metadata,
+    Column("world_id", Uuid, ForeignKey("worlds.world_id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("wrapped_seal_key", LargeBinary, nullable=False),
+    Column("wrapped_hash_key", LargeBinary, nullable=False),
+)
+
+sandboxes = Table(
+    "sandboxes",
+    metadata,
+    Column("sandbox_id", Uuid, primary_key=True),
+    Column("world_id", Uuid, ForeignKey("worlds.world_id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("clock_mode", Text, nullable=False),
+    Column("anchor_real", Instant, nullable=False),
+    Column("anchor_sim", Instant, nullable=False),
+    Column("speed", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False, comment="moves when anything that callers cache has changed"),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    CheckConstraint("clock_mode IN ('system', 'frozen', 'running')", name="clock_mode"),
+    CheckConstraint("speed BETWEEN 1 AND 100000", name="speed"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_hash", LargeBinary, primary_key=True),
+    Column("sandbox_id", Uuid, ForeignKey("sandboxes.sandbox_id", ondelete="CASCADE"), nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text),
+    Column("scopes", Text, nullable=False, comment="names with a space between them"),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),
+    Index("ix_api_keys_sandbox_id", "sandbox_id"),  # list and revoke by prefix; delete with the sandbox
+)
+
+salts = Table(
+    "salts",
+    metadata,
+    Column("world_id", Uuid, primary_key=True),
+    Column("salt_id", Uuid, primary_key=True),
+    Column("salt", LargeBinary, comment="null once the person is forgotten"),
+)
+
+travellers = Table(
+    "travellers",
+    metadata,
+    Column("world_id", Uuid, primary_key=True),
+    Column("traveller_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False, comment="moves with every write to any card of the traveller"),
+    Column("merged_into", Uuid),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("world_id", Uuid, primary_key=True),
+    Column("document_id", Uuid, primary_key=True),
+    Column("traveller_id", Uuid, nullable=False),
+    Column("salt_id", Uuid, nullable=False),
+    Column("key_version", Integer, nullable=False),
+    Column("exact_hash", LargeBinary, comment="issuing state and number"),
+    Column("fold_hash", LargeBinary, comment="the same with O as 0, I and L as 1"),
+    Column("birth_hash", LargeBinary),
+    Column("person_hash", LargeBinary, comment="state, number, birth date, given names: the same person"),
+    Column("issuing_state", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("expires_on", Date),
+    Column("replaced_by", Uuid),
+    Column("sealed", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["world_id", "traveller_id"], ["travellers.world_id", "travellers.traveller_id"]),
+    ForeignKeyConstraint(["world_id", "salt_id"], ["salts.world_id", "salts.salt_id"]),
+    Index("uq_documents_person", "world_id", "person_hash", unique=True),  # issue: who is this; one row for each person
+    Index("ix_documents_fold_hash", "world_id", "fold_hash"),  # look-up and checks by document
+    Index("ix_documents_birth_hash", "world_id", "birth_hash"),  # look-up by name
+    Index("ix_documents_traveller_id", "world_id", "traveller_id"),  # a person's other documents
+)
+
+IS_ACTIVE = literal_column("state = 'active'")
+IS_DECLARED = literal_column("state = 'declared'")
+HAS_PAPER = literal_column("paper_number IS NOT NULL")
+HAS_REFERENCE = literal_column("reference IS NOT NULL")
+
+cards = Table(
+    "cards",
+    metadata,
+    Column("world_id", Uuid, primary_key=True),
+    Column("number", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("traveller_id", Uuid, nullable=False),
+    Column("document_id", Uuid, nullable=False),
+    Column("salt_id", Uuid, nullable=False),
+    Column("key_version", Integer, nullable=False),
+    Column("citizenship", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("declared_at", Instant, nullable=False),
+    Column("intended_from", Date),
+    Column("intended_until", Date),
+    Column("intended_checkpoint", Text),
+    Column("lapses_at", Instant),
+    Column("checkpoint_in", Text),
+    Column("entered_at", Instant),
+    Column("entered_on", Date),
+    Column("checkpoint_out", Text),
+    Column("left_at", Instant),
+    Column("left_on", Date),
+    Column("zone_out", Text),
+    Column("last_lawful_day", Date),
+    Column("ends_at", Instant),
+    Column("ended_by", Text),
+    Column("policy_id", Text, nullable=False),
+    Column("policy_version", Integer, nullable=False),
+    Column("paper_series", Text),
+    Column("paper_number", Text),
+    Column("reference", Text),
+    Column("group_id", Uuid),
+    Column("supersedes", Text),
+    Column("superseded_by", Text),
+    Column("replaces", Text),
+    Column("replaced_by", Text),
+    Column("status_index", Integer),
+    Column("sealed", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["world_id", "document_id"], ["documents.world_id", "documents.document_id"]),
+    ForeignKeyConstraint(["world_id", "traveller_id"], ["travellers.world_id", "travellers.traveller_id"]),
+    CheckConstraint(
+        "state IN ('declared', 'withdrawn', 'superseded', 'active', 'departed', 'refused', 'annulled', 'replaced')",
+        name="state",
+    ),
+    CheckConstraint("(state IN ('active', 'departed')) <= (entered_at IS NOT NULL)", name="entered"),
+    # one open card for a traveller, whatever races
+    Index("uq_cards_open", "world_id", "traveller_id", unique=True, sqlite_where=IS_ACTIVE, postgresql_where=IS_ACTIVE),
+    # a paper number is unique among live cards
+    Index(
+        "uq_cards_paper",
+        "world_id",
+        "paper_number",
+        "paper_series",
+        unique=True,
+        sqlite_where=IS_ACTIVE & HAS_PAPER,
+        postgresql_where=IS_ACTIVE & HAS_PAPER,
+    ),
+    # look-up and list by paper number, live or not
+    Index(
+        "ix_cards_paper",
+        "world_id",
+        "paper_number",
+        "paper_series",
+        sqlite_where=HAS_PAPER,
+        postgresql_where=HAS_PAPER,
+    ),
+    Index(
+        "ix_cards_reference",
+        "world_id",
+        "reference",
+        sqlite_where=HAS_REFERENCE,
+        postgresql_where=HAS_REFERENCE,
+    ),  # list by the client's own id
+    Index("ix_cards_traveller_id", "world_id", "traveller_id"),  # issue, look-up: every card of a person
+    Index("ix_cards_declared_at", "world_id", "declared_at", "number"),  # lists, newest first
+    Index(
+        "ix_cards_ends_at", "world_id", "ends_at", "number", sqlite_where=IS_ACTIVE, postgresql_where=IS_ACTIVE
+    ),  # expiries, overstays, what the clock makes due
+    Index(
+        "ix_cards_lapses_at", "world_id", "lapses_at", "number", sqlite_where=IS_DECLARED, postgresql_where=IS_DECLARED
+    ),  # what the clock makes due
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("world_id", Uuid, primary_key=True),
+    Column("fact_id", Uuid, primary_key=True),
+    Column("card_number", Text),
+    Column("card_version", Integer),
+    Column("traveller_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("occurred_on", Date, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("written_at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("scan_id", Text),
+    Column("source", Text, nullable=False),
+    Column("confidence", Float),
+    Column("reason", Text),
+    Column("corrects", Uuid),
+    Column("plain", Json, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("salt_id", Uuid),
+    Column("key_version", Integer),
+    ForeignKeyConstraint(["world_id", "card_number"], ["cards.world_id", "cards.number"]),
+    Index("ix_facts_card_number", "world_id", "card_number", "fact_id"),  # replay of a card
+    Index(
+        "uq_facts_scan_id",
+        "world_id",
+        "scan_id",
+        unique=True,
+        sqlite_where=literal_column("scan_id IS NOT NULL"),
+        postgresql_where=literal_column("scan_id IS NOT NULL"),
+    ),  # the same scan twice
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("world_id", Uuid, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("fact_id", Uuid, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("sandbox_id", Uuid, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("operation", Text, nullable=False),
+    Column("body_mac", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("card_number", Text),
+    Column("version", Integer),
+    Column("answer", Json, comment="only of operations whose answer has nothing personal"),
+    Column("written_at", Instant, nullable=False),
+)

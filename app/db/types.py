@@ -1,0 +1,129 @@
+"""Column types and expressions that mean the same on PostgreSQL and on SQLite."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Dialect, LargeBinary, Text, TypeDecorator
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import BindParameter
+from sqlalchemy.types import TypeEngine, UserDefinedType
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC: TIMESTAMPTZ, or on SQLite text of fixed width, so that it sorts. Naive values are refused.
+
+    SQLAlchemy's own DateTime(timezone=True) drops the offset on SQLite without a word.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the database's type."""
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ANN401  the driver's value
+        """Refuse naive values; write text for SQLite."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = f"a naive instant: {value}"
+            raise ValueError(message)
+        if dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:  # noqa: ARG002
+        """Read SQLite's text; PostgreSQL's driver gives UTC already, and None keeps its rows untouched."""
+        return None if dialect.name == "postgresql" else _read_instant
+
+
+def _read_instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+class _PlainJsonb(UserDefinedType[str]):
+    """JSONB without SQLAlchemy's own processors: asyncpg takes and gives it as text."""
+
+    cache_ok = True
+
+    def get_col_spec(self) -> str:
+        return "JSONB"
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value: JSONB on PostgreSQL, text on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the database's type."""
+        return dialect.type_descriptor(_PlainJsonb() if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Write compact JSON."""
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002
+        """Read it back."""
+        return None if value is None else json.loads(value)
+
+
+class Hashes(TypeDecorator[Sequence[bytes]]):
+    """A list of keyed hashes as one parameter: an array, or on SQLite JSON of their hex."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the database's type."""
+        return dialect.type_descriptor(ARRAY(LargeBinary()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Sequence[bytes] | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        """Write the list."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return json.dumps([one.hex() for one in value])
+
+
+class AnyOf(ColumnElement[bool]):
+    """`column` is one of the hashes in the one parameter `bind`: IN without a statement for each length."""
+
+    inherit_cache = False
+
+    def __init__(self, column: ColumnElement[bytes], bind: BindParameter[Sequence[bytes]]) -> None:
+        self.column = column
+        self.bind = bind
+
+
+@compiles(AnyOf, "postgresql")
+def _any_postgresql(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"{compiler.process(element.column, **options)} = ANY ({compiler.process(element.bind, **options)})"
+
+
+@compiles(AnyOf, "sqlite")
+def _any_sqlite(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    hashes = compiler.process(element.bind, **options)
+    return f"{compiler.process(element.column, **options)} IN (SELECT unhex(value) FROM json_each({hashes}))"
+
+
+class RealNow(ColumnElement[datetime]):
+    """The database's own clock: real time is the same for every process that shares a database."""
+
+    inherit_cache = True
+    type = Instant()
+
+
+@compiles(RealNow, "postgresql")
+def _now_postgresql(element: RealNow, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401, ARG001
+    return "clock_timestamp()"
+
+
+@compiles(RealNow, "sqlite")
+def _now_sqlite(element: RealNow, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401, ARG001
+    return "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"

@@ -1,0 +1,164 @@
+"""One call for a unit of work that stores several rows: one statement on PostgreSQL, one short transaction on SQLite.
+
+On PostgreSQL the steps become a chain of data-modifying CTEs (`WITH held AS (…), added AS (INSERT … WHERE EXISTS
+(held)) …`), so that a unit costs one round trip and is atomic by itself. SQLite has no such chain and needs none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Executable,
+    Table,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+
+from app.db.engine import Database, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A row that must be there (no `values`), a change to the rows found by `where`, or a row to add (no `where`)."""
+
+    table: Table
+    where: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """What the SQL depends on."""
+        return self.table.name, tuple(self.where), tuple(self.values)
+
+
+def held(table: Table, /, **where: Any) -> Step:  # noqa: ANN401  a column's value
+    """Require a row."""
+    return Step(table, where=where)
+
+
+def changed(table: Table, where: dict[str, Any], /, **values: Any) -> Step:  # noqa: ANN401
+    """Change the rows found."""
+    return Step(table, where=where, values=values)
+
+
+def added(table: Table, /, **values: Any) -> Step:  # noqa: ANN401
+    """Add a row."""
+    return Step(table, values=values)
+
+
+async def write(db: Database, conditions: Sequence[Step], steps: Sequence[Step]) -> bool:
+    """Do every step if every condition finds a row, or nothing at all; tell which it was.
+
+    Only the last condition may be a change (the version that everybody competes for): with several, one could be done
+    when the next fails. `Duplicate` when a unique index refuses; nothing is written then either.
+    """
+    if any(condition.values for condition in conditions[:-1]):
+        message = "only the last condition may change a row"
+        raise ValueError(message)
+    if db.dialect.name == "postgresql":
+        return await _chain(db, conditions, steps)
+    try:
+        async with db.transaction() as unit:
+            for condition in conditions:
+                await _require(unit, condition)
+            for step in steps:
+                await unit.run(_statement(step), **_binds(step))
+    except _ConditionFailedError:
+        return False
+    return True
+
+
+class _ConditionFailedError(Exception):
+    """Rolls the transaction back."""
+
+
+async def _require(unit: Session, condition: Step) -> None:
+    statement, binds = _statement(condition), _binds(condition)
+    met = await unit.run(statement, **binds) == 1 if condition.values else await unit.one(statement, **binds)
+    if not met:
+        raise _ConditionFailedError
+
+
+async def _chain(db: Database, conditions: Sequence[Step], steps: Sequence[Step]) -> bool:
+    shape = (len(conditions), *(step.shape for step in (*conditions, *steps)))
+    statement = _chains.get(shape)
+    if statement is None:
+        statement = _chains[shape] = _build_chain(conditions, steps)
+    binds = {
+        name: value
+        for place, step in enumerate((*conditions, *steps))
+        for name, value in _binds(step, f"s{place}_").items()
+    }
+    row = await db.one(statement, **binds)
+    return row is not None and row["met"] == 1
+
+
+def _build_chain(conditions: Sequence[Step], steps: Sequence[Step]) -> Executable:
+    gates: list[CTE] = []
+    for place, condition in enumerate(conditions):
+        gates.append(_gated(condition, f"s{place}_", gates).cte(f"s{place}"))
+    done = [
+        _gated(step, f"s{place}_", gates[-1:]).cte(f"s{place}") for place, step in enumerate(steps, len(conditions))
+    ]
+    return select(func.count().label("met")).select_from(gates[-1]).add_cte(*gates, *done)
+
+
+def _gated(step: Step, prefix: str, gates: Sequence[CTE]) -> Any:  # noqa: ANN401  Select, Update or Insert: all have cte()
+    gate = [exists(select(literal_column("1")).select_from(earlier)) for earlier in gates]
+    found = literal_column("1").label("found")
+    match _kind(step):
+        case "hold":
+            return select(found).select_from(step.table).where(*_matching(step, prefix), *gate)
+        case "change":
+            values = {name: _bind(step, name, prefix) for name in step.values}
+            return update(step.table).where(*_matching(step, prefix), *gate).values(values).returning(found)
+        case _:
+            row = select(*(_bind(step, name, prefix) for name in step.values)).where(*gate)
+            return insert(step.table).from_select(list(step.values), row, include_defaults=False)
+
+
+def _statement(step: Step) -> Executable:
+    """Build a step on its own, once for each shape."""
+    statement = _singles.get(step.shape)
+    if statement is None:
+        match _kind(step):
+            case "hold":
+                statement = select(literal_column("1").label("found")).select_from(step.table).where(*_matching(step))
+            case "change":
+                values = {name: _bind(step, name) for name in step.values}
+                statement = update(step.table).where(*_matching(step)).values(values)
+            case _:
+                statement = insert(step.table).values({name: _bind(step, name) for name in step.values})
+        _singles[step.shape] = statement
+    return statement
+
+
+def _kind(step: Step) -> str:
+    return "hold" if not step.values else "change" if step.where else "add"
+
+
+def _matching(step: Step, prefix: str = "") -> list[ColumnElement[bool]]:
+    return [step.table.c[name] == bindparam(f"{prefix}w_{name}", type_=step.table.c[name].type) for name in step.where]
+
+
+def _bind(step: Step, name: str, prefix: str = "") -> Any:  # noqa: ANN401  BindParameter of the column's type
+    return bindparam(f"{prefix}v_{name}", type_=step.table.c[name].type)
+
+
+def _binds(step: Step, prefix: str = "") -> dict[str, Any]:
+    return {f"{prefix}w_{name}": value for name, value in step.where.items()} | {
+        f"{prefix}v_{name}": value for name, value in step.values.items()
+    }
+
+
+_chains: dict[object, Executable] = {}
+_singles: dict[object, Executable] = {}
+"""Statements by shape: as many as there are kinds of units of work."""

@@ -1,0 +1,74 @@
+"""Kinds of refusal. A refusal carries a stable code and the values of its sentence; the sentence itself is data.
+
+The edges turn a kind into a status and a code into words (`app/policies/sentences.yaml`), so a rule never knows
+about HTTP or about the language of its reader.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something to tell a person: a code, and the values that its sentence mentions."""
+
+    code: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault(Note):
+    """One field that is wrong: a JSON pointer into what was sent, and why."""
+
+    pointer: str
+
+
+class Refusal(Exception):  # noqa: N818  the word of the field: a refusal is an answer, not a breakdown
+    """The registry says no, for a reason with a stable code.
+
+    `faults` name the fields concerned; `values` fill the sentence and, where `extra` names them, travel as
+    members of the problem document.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        faults: Sequence[Fault] = (),
+        extra: Mapping[str, str] | None = None,
+        **values: str,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.faults = tuple(faults)
+        self.extra = dict(extra or {})
+        self.values = {**self.extra, **values}
+
+
+class NotFound(Refusal):
+    """No such object here; another sandbox's object is not here either."""
+
+
+class Conflict(Refusal):
+    """The request is sound but the present state does not allow it."""
+
+
+class RuleViolation(Refusal):
+    """The request breaks a rule of the card."""
+
+
+class Forbidden(Refusal):
+    """The caller is known and may not do this."""
+
+
+class Unknown(Refusal):
+    """Nobody knows this caller: no key, an unknown one, or one that is no longer good."""
+
+
+class Stale(Refusal):
+    """The caller decided on a version that is no longer the latest."""
+
+
+def violation(pointer: str, code: str, **values: str) -> RuleViolation:
+    """Refuse with the fault of one field, under the fault's own code."""
+    return RuleViolation(code, faults=[Fault(pointer=pointer, code=code, values=values)], **values)

@@ -1,0 +1,116 @@
+"""How an application becomes a card: declared before travel, or issued at the border with an entry."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from uuid import UUID
+
+from app.domain.application import Application
+from app.domain.card import Basis, Card, Crossing, Particulars, State, Status, entry_fields
+from app.domain.clock import end_of_day, local_day
+from app.domain.errors import violation
+from app.domain.policy import Policy, require_valid_visa
+from app.domain.stay import ending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCard:
+    """The identifiers that a new card is given."""
+
+    number: str
+    traveller_id: UUID
+    document_id: UUID
+
+
+_VISA_BASES = {Basis.VISA, Basis.E_VISA}
+
+
+def declare(
+    application: Application,
+    personal: Particulars,
+    new: NewCard,
+    *,
+    zone: str,
+    policy: Policy,
+    at: datetime,
+) -> Card:
+    """Declare a card at the instant `at`; `zone` is the expected checkpoint's.
+
+    It lapses at local midnight after the intended day and the days of grace. RuleViolation where no card may be given.
+    """
+    intended = application.intended
+    begins_on = intended.begins_on if intended else None
+    if begins_on is None:
+        raise violation("/intended/from", "missing")
+    card = replace(
+        _draft(application, personal, new, zone=zone, policy=policy, at=at),
+        lapses_at=policy.lapses_at(begins_on, zone),
+    )
+    if card.status_at(at) is Status.LAPSED:
+        raise violation("/intended/from", "intended-period-over", today=local_day(at, zone).isoformat())
+    _require_document(personal, on=max(begins_on, local_day(at, zone)))
+    return card
+
+
+def issue(
+    application: Application,
+    personal: Particulars,
+    new: NewCard,
+    *,
+    crossing: Crossing,
+    policy: Policy,
+    at: datetime,
+) -> tuple[Card, Card]:
+    """Issue a card at the border: the card as it was made out, and as the entry left it. RuleViolation as `declare`."""
+    if crossing.occurred_at > at:
+        raise violation("/entry/occurred_at", "in-the-future")
+    _require_document(personal, on=crossing.on)
+    require_valid_visa(personal.visa, crossing.on)
+    made_out = _draft(application, personal, new, zone=crossing.zone, policy=policy, at=at)
+    end = ending(policy.limits(personal.visa), crossing.on)
+    return made_out, replace(made_out, state=State.ACTIVE, **entry_fields(crossing, end))
+
+
+def _draft(
+    application: Application,
+    personal: Particulars,
+    new: NewCard,
+    *,
+    zone: str,
+    policy: Policy,
+    at: datetime,
+) -> Card:
+    if application.basis in _VISA_BASES and personal.visa is None:
+        raise violation("/visa", "visa-needed")
+    if personal.holder.birth_date.earliest() > local_day(at, zone):
+        raise violation("/holder/birth_date", "birth-date-in-future")
+    intended, paper = application.intended, application.paper
+    if intended and intended.begins_on and intended.until and intended.until < intended.begins_on:
+        raise violation("/intended/until", "ends-before-it-begins")
+    return Card(
+        number=new.number,
+        version=1,
+        state=State.DECLARED,
+        traveller_id=new.traveller_id,
+        document_id=new.document_id,
+        citizenship=personal.holder.citizenship,
+        purpose=application.purpose,
+        basis=application.basis,
+        zone=zone,
+        declared_at=at,
+        policy_id=policy.policy_id,
+        policy_version=policy.version,
+        intended_from=intended and intended.begins_on,
+        intended_until=intended and intended.until,
+        intended_checkpoint=intended and intended.checkpoint,
+        paper_series=paper and paper.series,
+        paper_number=paper and paper.number,
+        reference=application.reference,
+    )
+
+
+def _require_document(personal: Particulars, *, on: date) -> None:
+    expires_on = personal.document.expires_on
+    if expires_on is not None and expires_on < on:
+        raise violation(
+            "/document/expires_on", "document-expired", expires_on=expires_on.isoformat(), on=on.isoformat()
+        )

@@ -1,0 +1,1 @@
+"""Policies and reference lists as dated, sourced data, and the code that reads them."""

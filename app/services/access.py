@@ -1,0 +1,243 @@
+"""Who calls, what they may do, and the instant at which they are answered: shared by every use case and every edge."""
+
+import asyncio
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from app.db import sandboxes
+from app.db.cards import Sealed
+from app.db.engine import Busy, Database, Duplicate, Row, Statement
+from app.db.sandboxes import KeyHolder
+from app.db.vault import Dice, MasterKey, WorldKeys
+from app.domain.clock import Mode
+from app.domain.errors import Forbidden, Unknown
+from app.domain.policy import Policy
+
+_TRUST_SECONDS = 60
+"""How long a process trusts what it loaded about a key; the epoch tells of changes long before."""
+_CACHED_CALLERS = 10_000
+_TRIES = 50
+"""Somebody wins in every round of a race, so this is how many may compete for one person before one is told to wait."""
+
+
+class Scope(StrEnum):
+    """What a key may do. All scopes are here from the start; later issues only use them."""
+
+    CARDS_WRITE = "cards:write"
+    CARDS_READ = "cards:read"
+    CARDS_SEARCH = "cards:search"
+    CARDS_CHECK = "cards:check"
+    CARDS_LIST = "cards:list"
+    BORDER = "border"
+    CHANGES = "changes"
+    DUTIES = "duties"
+    POLICIES = "policies"
+    IMPORTS = "imports"
+    EXPORTS = "exports"
+    EVENTS = "events"
+    WEBHOOKS = "webhooks"
+    CLOCK = "clock"
+    SIMULATE = "simulate"
+    STATISTICS = "statistics"
+    AUDIT = "audit"
+    SANDBOX = "sandbox"
+    OPERATOR = "operator"
+
+
+class Role(StrEnum):
+    """A bundle of scopes for a kind of user."""
+
+    TRAVELLER = "traveller"
+    CARRIER = "carrier"
+    HOST = "host"
+    CHECKPOINT = "checkpoint"
+    MIGRATION_OFFICE = "migration_office"
+    ANALYST = "analyst"
+    AUDITOR = "auditor"
+    TESTER = "tester"
+
+
+SCOPES_OF: Mapping[Role, frozenset[Scope]] = {
+    Role.TRAVELLER: frozenset({Scope.CARDS_WRITE}),
+    Role.CARRIER: frozenset({Scope.CARDS_WRITE, Scope.CARDS_CHECK}),
+    Role.HOST: frozenset({Scope.CARDS_CHECK, Scope.DUTIES}),
+    Role.CHECKPOINT: frozenset({Scope.CARDS_READ, Scope.CARDS_SEARCH, Scope.BORDER}),
+    Role.MIGRATION_OFFICE: frozenset(
+        {
+            Scope.CARDS_READ,
+            Scope.CARDS_SEARCH,
+            Scope.CARDS_LIST,
+            Scope.CHANGES,
+            Scope.DUTIES,
+            Scope.IMPORTS,
+            Scope.EXPORTS,
+            Scope.STATISTICS,
+        },
+    ),
+    Role.ANALYST: frozenset({Scope.STATISTICS, Scope.EXPORTS}),
+    Role.AUDITOR: frozenset({Scope.AUDIT, Scope.STATISTICS}),
+    Role.TESTER: frozenset(Scope) - {Scope.OPERATOR},
+}
+
+
+class StaleCallerError(Exception):
+    """The sandbox's epoch has moved: load the caller again."""
+
+
+class RaceLostError(Exception):
+    """Somebody else wrote first: decide again on what is there now."""
+
+
+@dataclass(slots=True)
+class Registry:
+    """What every use case works with: the database, the master key, the source of randomness, the policies."""
+
+    db: Database
+    master: MasterKey
+    dice: Dice
+    policies: Mapping[str, Policy]
+    _callers: dict[bytes, tuple[KeyHolder, float]] = field(default_factory=dict)
+
+    def new_id(self, real: datetime, sequence: int = 0) -> UUID:
+        """Make an identifier that sorts by real time (RFC 9562 version 7), then by `sequence` within a unit of work."""
+        stamp = int(real.timestamp() * 1000) << 80 | 7 << 76 | sequence << 64 | 2 << 62
+        return UUID(int=stamp | int.from_bytes(self.dice(8), "big") >> 2)
+
+    def new_key(self) -> str:
+        """Make an API key of 256 random bits."""
+        return "mck_" + urlsafe_b64encode(self.dice(32)).decode().rstrip("=")
+
+    async def caller(self, key: str) -> KeyHolder | None:
+        """Find whom a key stands for; trusted for a minute, and never beyond a change of the sandbox's epoch."""
+        key_hash = hash_of(key)
+        now = asyncio.get_running_loop().time()
+        cached = self._callers.get(key_hash)
+        if cached and cached[1] > now:
+            return cached[0]
+        holder = await sandboxes.key_holder(self.db, self.master, key_hash)
+        if holder is None:
+            self._callers.pop(key_hash, None)
+            return None
+        if len(self._callers) >= _CACHED_CALLERS:
+            self._callers.clear()
+        trusted = _TRUST_SECONDS if holder.seconds_left is None else min(_TRUST_SECONDS, holder.seconds_left)
+        self._callers[key_hash] = holder, now + trusted
+        return holder
+
+    def forget(self, key: str) -> None:
+        """Load a caller anew at the next request."""
+        self._callers.pop(hash_of(key), None)
+
+
+def hash_of(key: str) -> bytes:
+    """SHA-256 of a key: enough for 256 random bits, no slow hash needed."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One call of a use case: the registry and who calls, with the key they came with."""
+
+    registry: Registry
+    caller: KeyHolder
+    key: str = field(repr=False)
+
+    @property
+    def db(self) -> Database:
+        """The database."""
+        return self.registry.db
+
+    @property
+    def dice(self) -> Dice:
+        """The source of randomness."""
+        return self.registry.dice
+
+    @property
+    def actor(self) -> str:
+        """How facts name the caller: by the key's public prefix."""
+        return self.caller.prefix
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force in the sandbox."""
+        return self.registry.policies[self.caller.policy]
+
+    @property
+    def keys(self) -> WorldKeys:
+        """The keys for new rows and for hashes."""
+        return self.caller.current_keys
+
+    def require(self, *scopes: Scope) -> None:
+        """Refuse a caller who lacks one of `scopes`."""
+        missing = [scope for scope in scopes if scope not in self.caller.scopes]
+        if missing:
+            raise Forbidden("scope-missing", extra={"scope": missing[0]})
+
+    async def read(self, statement: Statement, /, *, long: bool = False, **values: Any) -> "Read":  # noqa: ANN401
+        """Run a statement of `db/scoped.py` in the caller's world, and tell the instant of the answer."""
+        fetch = self.db.survey if long else self.db.all
+        rows = await fetch(statement, sandbox_id=self.caller.sandbox_id, world_id=self.caller.world_id, **values)
+        if not rows or rows[0]["epoch"] != self.caller.epoch:
+            raise StaleCallerError
+        first = rows[0]
+        return Read(first, rows if first["found"] is not None else [], self.caller.clock.at(first["real_now"]))
+
+    async def now(self) -> datetime:
+        """Tell sandbox time before a statement that needs it as a parameter: a frozen clock costs no statement."""
+        clock = self.caller.clock
+        return clock.anchor_sim if clock.mode is Mode.FROZEN else clock.at(await sandboxes.real_now(self.db))
+
+    def open(self, sealed: Sealed, row: str) -> bytes | None:
+        """Open a sealed part; None when the person is forgotten."""
+        if sealed.salt is None:
+            return None
+        return self.caller.keys[sealed.key_version].open(sealed.sealed, salt=sealed.salt, row=row)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The answer of a statement: its first row (with epoch, real time and replay), the rows found, and the instant."""
+
+    head: Row
+    rows: list[Row]
+    instant: datetime
+
+    @property
+    def real_now(self) -> datetime:
+        """Real time by the database's clock."""
+        now: datetime = self.head["real_now"]
+        return now
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def unit_of_work(
+    work: Callable[Concatenate[Context, P], Awaitable[T]],
+) -> Callable[Concatenate[Context, P], Awaitable[T]]:
+    """Make a use case repeat itself: with the caller loaded again when stale, and on new data after a lost race."""
+
+    @wraps(work)
+    async def repeated(ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(_TRIES):
+            try:
+                return await work(ctx, *args, **kwargs)
+            except StaleCallerError:
+                ctx.registry.forget(ctx.key)
+                caller = await ctx.registry.caller(ctx.key)
+                if caller is None:
+                    raise Unknown("key-unknown") from None
+                ctx = replace(ctx, caller=caller)
+            except (RaceLostError, Duplicate):
+                await asyncio.sleep(0)
+        raise Busy("too many clients write to the same card")
+
+    return repeated

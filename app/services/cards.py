@@ -1,0 +1,303 @@
+"""Cards: issued on an application, shown by number, listed, counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from itertools import count
+from uuid import UUID
+
+from app.db import cards as rows
+from app.db import journal
+from app.db import particulars as sealed_json
+from app.db.engine import Duplicate, Row, Statement
+from app.db.tables import cards, documents, salts, travellers
+from app.db.vault import SALT_BYTES
+from app.db.write import Step, added, changed
+from app.domain import issuing
+from app.domain import number as numbers
+from app.domain.application import Application, particulars, refuse
+from app.domain.card import OPEN, Card, Crossing, Particulars, Status, fact, replay, supersede
+from app.domain.clock import MOSCOW, local_day
+from app.domain.errors import Conflict, Fault, NotFound
+from app.domain.events import Fact, FactKind, Source
+from app.domain.identity import canonical_document_number, fold_document_number, person_key
+from app.domain.issuing import NewCard
+from app.policies import reference
+from app.services.access import Context, Read, Scope, unit_of_work
+from app.services.recording import Salt, card_step, fact_steps, seal, store
+from app.services.repeats import Attempt, earlier, remember
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A card at an instant, with its personal part as JSON bytes where it was asked for and is not forgotten."""
+
+    card: Card
+    personal: bytes | None
+    instant: datetime
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list at an instant; `more` tells that another follows."""
+
+    items: Sequence[Shown]
+    instant: datetime
+    more: bool
+
+
+# Issue ---------------------------------------------------------------------------------------------------------------
+
+
+@unit_of_work
+async def issue(ctx: Context, application: Application, attempt: Attempt) -> Shown:
+    """Declare a card in advance, or with an entry issue it at the border.
+
+    A declaration of the same person that is still open is superseded. Refusals: RuleViolation for whatever is wrong with
+    the application; Conflict `open-card-exists`, `paper-number-in-use`.
+    """
+    # only a zone's two-digit years need the day before the one statement that brings the instant
+    today = local_day(await ctx.now(), MOSCOW) if application.has_zone else date.max
+    personal = particulars(application, today=today, known_states=reference.known_states())
+    _require_checkpoints(application)
+    ctx.policy.require_card(personal.holder.citizenship)
+    person_hash = ctx.keys.hash("person", *person_key(personal.holder, personal.document))
+    read = await ctx.read(rows.APPLICANT, person_hash=person_hash, key=attempt.key)
+    if repeat := earlier(ctx, read, attempt):
+        return await version_of(ctx, repeat["replay_card_number"], repeat["replay_version"])
+
+    person = _person(ctx, read)
+    former = [rows.card_of(row) for row in read.rows if row["number"] is not None]
+    new = NewCard(number=numbers.generate(ctx.dice), traveller_id=person.traveller_id, document_id=person.document_id)
+    card, facts, superseded = _decide(ctx, application, personal, new, former, read)
+    clear = sealed_json.write(personal)
+    steps = [
+        *_person_steps(ctx, person, personal, person_hash),
+        *(card_step(ctx, before, after) for before, after in superseded),
+        added(
+            cards,
+            world_id=ctx.caller.world_id,
+            **rows.columns_of(card),
+            **seal(ctx, person.salt, clear, f"cards/{card.number}").columns(),
+        ),
+        *fact_steps(ctx, read, facts, person.traveller_id, personal=(person.salt, clear)),
+        *remember(ctx, read, attempt, card=(card.number, card.version)),
+    ]
+    try:
+        await store(ctx, steps, traveller_id=person.traveller_id, version=person.version)
+    except Duplicate as duplicate:
+        if duplicate.index == "uq_cards_paper":
+            raise Conflict("paper-number-in-use") from None
+        raise
+    return Shown(card, clear, read.instant)
+
+
+def _require_checkpoints(application: Application) -> None:
+    asked = {
+        "/entry/checkpoint": application.entry and application.entry.checkpoint,
+        "/intended/checkpoint": application.intended and application.intended.checkpoint,
+    }
+    refuse(
+        [
+            Fault(pointer=pointer, code="unknown-checkpoint", values={"code": code})
+            for pointer, code in asked.items()
+            if code is not None and code not in reference.checkpoints()
+        ]
+    )
+
+
+def _decide(
+    ctx: Context,
+    application: Application,
+    personal: Particulars,
+    new: NewCard,
+    former: Sequence[Card],
+    read: Read,
+) -> tuple[Card, list[Fact], list[tuple[Card, Card]]]:
+    """Make the card, its facts, and the former declarations that it supersedes, before and after."""
+    at = read.instant
+    ids = (ctx.registry.new_id(read.real_now, sequence) for sequence in count())
+    tell = partial(fact, recorded_at=at, actor=ctx.actor, source=Source.TRAVELLER)
+    inside = next((card for card in former if card.status_at(at) in OPEN), None)
+    if inside and application.entry:
+        raise Conflict("open-card-exists", extra={"card": inside.number})
+    if entry := application.entry:
+        ctx.require(Scope.BORDER)
+        crossing = Crossing(
+            checkpoint=entry.checkpoint,
+            occurred_at=entry.occurred_at or at,
+            zone=reference.checkpoints()[entry.checkpoint].zone,
+        )
+        made_out, card = issuing.issue(application, personal, new, crossing=crossing, policy=ctx.policy, at=at)
+    else:
+        expected = application.intended and application.intended.checkpoint
+        zone = reference.checkpoints()[expected].zone if expected else MOSCOW
+        made_out = card = issuing.declare(application, personal, new, zone=zone, policy=ctx.policy, at=at)
+        crossing = None
+    declared = [one for one in former if one.status_at(at) is Status.DECLARED]
+    if declared:
+        made_out, card = (replace(one, supersedes=declared[0].number) for one in (made_out, card))
+    superseded = [(one, supersede(one, card.number, recorded_at=at)) for one in declared]
+    kind = FactKind.ISSUED if crossing else FactKind.DECLARED
+    facts = [tell(kind, None, made_out, fact_id=next(ids))]
+    if crossing:
+        facts.append(tell(FactKind.ENTERED, made_out, card, fact_id=next(ids), crossing=crossing))
+    facts += [tell(FactKind.SUPERSEDED, before, after, fact_id=next(ids)) for before, after in superseded]
+    return card, facts, superseded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Person:
+    """Whom the card is for: known already, at a version, or new."""
+
+    traveller_id: UUID
+    document_id: UUID
+    salt: Salt
+    version: int | None
+
+
+def _person(ctx: Context, read: Read) -> _Person:
+    for row in read.rows:
+        return _Person(
+            traveller_id=row["known_traveller_id"],
+            document_id=row["known_document_id"],
+            salt=Salt(salt_id=row["known_salt_id"], salt=row["known_salt"]),
+            version=row["traveller_version"],
+        )
+    new_id = partial(ctx.registry.new_id, read.real_now)
+    return _Person(
+        traveller_id=new_id(),
+        document_id=new_id(),
+        salt=Salt(salt_id=new_id(), salt=ctx.dice(SALT_BYTES)),
+        version=None,
+    )
+
+
+def _person_steps(ctx: Context, person: _Person, personal: Particulars, person_hash: bytes) -> list[Step]:
+    """Store a new person with the document, or what is written about a known one anew."""
+    world_id, keys, document = ctx.caller.world_id, ctx.keys, personal.document
+    clear = sealed_json.write(replace(personal, visa=None, host=None))
+    latest = {
+        "expires_on": document.expires_on,
+        **seal(ctx, person.salt, clear, f"documents/{person.document_id}").columns(),
+    }
+    if person.version is not None:
+        return [changed(documents, {"world_id": world_id, "document_id": person.document_id}, **latest)]
+    exact = canonical_document_number(document.number)
+    return [
+        added(travellers, world_id=world_id, traveller_id=person.traveller_id, version=1),
+        added(salts, world_id=world_id, salt_id=person.salt.salt_id, salt=person.salt.salt),
+        added(
+            documents,
+            world_id=world_id,
+            document_id=person.document_id,
+            traveller_id=person.traveller_id,
+            exact_hash=keys.hash("exact", document.issuing_state, exact),
+            fold_hash=keys.hash("fold", document.issuing_state, fold_document_number(exact)),
+            birth_hash=keys.hash("birth", str(personal.holder.birth_date)),
+            person_hash=person_hash,
+            issuing_state=document.issuing_state,
+            kind=document.kind.value,
+            **latest,
+        ),
+    ]
+
+
+# Show ----------------------------------------------------------------------------------------------------------------
+
+
+@unit_of_work
+async def show(ctx: Context, text: str) -> Shown:
+    """Show the card with the number that `text` means, read forgivingly; NotFound `card-not-found`."""
+    read = await ctx.read(rows.BY_NUMBER, number=numbers.require(text))
+    if not read.rows:
+        raise NotFound("card-not-found")
+    return shown(ctx, read.rows[0], read.instant)
+
+
+def shown(ctx: Context, row: Row, instant: datetime) -> Shown:
+    """Show a card row with its personal part opened."""
+    card = rows.card_of(row)
+    return Shown(card, ctx.open(rows.sealed_of(row), f"cards/{card.number}"), instant)
+
+
+async def version_of(ctx: Context, number: str, version: int) -> Shown:
+    """Show a card as it was first answered at `version`: replayed from its facts, at the instant of the last of them."""
+    read = await ctx.read(journal.OF_CARD, number=number, version=version)
+    card = replay(row["plain"] for row in read.rows)
+    personal = None
+    for row in read.rows:
+        if row["sealed"] is not None and row["salt"] is not None:
+            keys = ctx.caller.keys[row["key_version"]]
+            personal = keys.open(row["sealed"], salt=row["salt"], row=f"facts/{row['fact_id']}")
+    return Shown(card, personal, read.rows[-1]["recorded_at"], replayed=True)
+
+
+# List and count ------------------------------------------------------------------------------------------------------
+
+
+@unit_of_work
+async def listing(
+    ctx: Context,
+    *,
+    filters: Mapping[str, str | date],
+    status: Status | None,
+    after: tuple[datetime, str] | None,
+    limit: int,
+    personal: bool,
+) -> Page:
+    """List cards, newest declaration first. `filters` are names of `db/cards.py`; `personal` opens the personal part."""
+    if personal:
+        ctx.require(Scope.CARDS_SEARCH)
+    statement = rows.listing(frozenset(filters), status, after=after is not None, personal=personal)
+    return await _page(ctx, statement, after, limit, **filters)
+
+
+@unit_of_work
+async def expiring(ctx: Context, *, within_days: int, after: tuple[datetime, str] | None, limit: int) -> Page:
+    """List open stays that end within so many days of 24 hours, the soonest first."""
+    until = await ctx.now() + timedelta(days=within_days)
+    return await _page(ctx, rows.ending(over=False, after=after is not None), after, limit, until=until)
+
+
+@unit_of_work
+async def overstaying(ctx: Context, *, after: tuple[datetime, str] | None, limit: int) -> Page:
+    """List open stays that have ended, the oldest first."""
+    return await _page(ctx, rows.ending(over=True, after=after is not None), after, limit)
+
+
+async def _page(
+    ctx: Context, statement: Statement, after: tuple[datetime, str] | None, limit: int, **values: object
+) -> Page:
+    if after:
+        values["after_instant"], values["after_number"] = after
+    # one row more than asked tells whether another page follows
+    read = await ctx.read(statement, instant=await ctx.now(), limit=limit + 1, **values)
+    items = [
+        shown(ctx, row, read.instant) if "sealed" in row else Shown(rows.card_of(row), None, read.instant)
+        for row in read.rows[:limit]
+    ]
+    return Page(items, read.instant, more=len(read.rows) > limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many cards fall into a group."""
+
+    group: Mapping[str, str | date | None]
+    count: int
+
+
+@unit_of_work
+async def statistics(ctx: Context, *, groups: tuple[str, ...], begins: date | None, until: date | None) -> list[Count]:
+    """Count cards by `groups`, of those entered in the period where one is given."""
+    period = {"entered_from": begins, "entered_until": until}
+    read = await ctx.read(
+        rows.statistics(groups, begins=begins is not None, until=until is not None),
+        long=True,
+        instant=await ctx.now(),
+        **{name: day for name, day in period.items() if day is not None},
+    )
+    return [Count(group={name: row[name] for name in groups}, count=row["count"]) for row in read.rows]

@@ -1,0 +1,67 @@
+"""How a decision is recorded: changed card rows, facts with their sealed part, and the version that races are decided by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.db import cards as rows
+from app.db import journal
+from app.db.cards import Sealed
+from app.db.tables import cards, sandboxes, travellers
+from app.db.write import Step, changed, held, write
+from app.domain.card import Card
+from app.domain.events import Fact
+from app.services.access import Context, RaceLostError, Read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salt:
+    """The salt that a person's rows are sealed with."""
+
+    salt_id: UUID
+    salt: bytes
+
+
+def seal(ctx: Context, salt: Salt, clear: bytes, row: str) -> Sealed:
+    """Seal the personal part of the row that `row` names."""
+    sealed = ctx.keys.seal(clear, salt=salt.salt, row=row, dice=ctx.dice)
+    return Sealed(salt_id=salt.salt_id, salt=salt.salt, key_version=ctx.keys.version, sealed=sealed)
+
+
+def card_step(ctx: Context, before: Card, after: Card) -> Step:
+    """Store the next version of a card."""
+    where = {"world_id": ctx.caller.world_id, "number": before.number}
+    return changed(cards, where, **rows.changed_columns(before, after))
+
+
+def fact_steps(
+    ctx: Context, read: Read, facts: Sequence[Fact], traveller_id: UUID, *, personal: tuple[Salt, bytes] | None = None
+) -> list[Step]:
+    """Store facts in their order; the first carries `personal`, the salt and the clear bytes, where there are any."""
+    steps = []
+    for fact in facts:
+        sealed = seal(ctx, *personal, f"facts/{fact.fact_id}") if personal and fact is facts[0] else None
+        steps.append(
+            journal.row(
+                fact,
+                world_id=ctx.caller.world_id,
+                traveller_id=traveller_id,
+                written_at=read.real_now,
+                sealed=sealed,
+            ),
+        )
+    return steps
+
+
+async def store(ctx: Context, steps: Sequence[Step], *, traveller_id: UUID, version: int | None) -> None:
+    """Write a unit of work, if the sandbox is as it was read and the traveller still at `version` (None for a new one).
+
+    RaceLostError when not: somebody wrote to a card of the same traveller, moved the clock or reset the sandbox.
+    """
+    caller = ctx.caller
+    conditions = [held(sandboxes, sandbox_id=caller.sandbox_id, epoch=caller.epoch)]
+    if version is not None:
+        who = {"world_id": caller.world_id, "traveller_id": traveller_id, "version": version}
+        conditions.append(changed(travellers, who, version=version + 1))
+    if not await write(ctx.db, conditions, steps):
+        raise RaceLostError

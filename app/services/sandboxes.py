@@ -1,0 +1,183 @@
+"""Sandboxes and their keys: made, shown, reset to an empty world, deleted."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from app.db import api_keys, sandboxes
+from app.db import cards as rows
+from app.db.api_keys import ApiKey
+from app.db.engine import Session
+from app.db.sandboxes import Sandbox
+from app.domain.card import Status
+from app.domain.clock import Clock, Mode, within_range
+from app.domain.errors import NotFound, violation
+from app.services.access import SCOPES_OF, Context, Registry, Role, Scope, StaleCallerError, hash_of, unit_of_work
+
+DEFAULT_POLICY = "ru"
+_PREFIX_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key at the only moment when it can be seen."""
+
+    key: str
+    prefix: str
+    name: str
+    role: Role | None
+    scopes: frozenset[Scope]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """A sandbox with what it holds, at its present instant."""
+
+    sandbox: Sandbox
+    now: datetime
+    counts: Mapping[Status, int]
+
+
+async def create(
+    registry: Registry,
+    *,
+    name: str,
+    mode: Mode = Mode.FROZEN,
+    at: datetime | None = None,
+    speed: int = 1,
+    policy: str = DEFAULT_POLICY,
+    time_to_live: timedelta | None = None,
+    key: str | None = None,
+) -> tuple[Sandbox, NewKey]:
+    """Make a sandbox on an empty world, by default frozen at the real instant, and a key of the role tester.
+
+    `key` is used instead of a random one where the operator chose it. RuleViolation `unknown-policy`, or an instant that
+    a clock cannot have.
+    """
+    if policy not in registry.policies:
+        raise violation("/policy", "unknown-policy", policy=policy)
+    if mode is Mode.SYSTEM and at is not None:
+        raise violation("/clock/at", "at-without-meaning")
+    real = await sandboxes.real_now(registry.db)
+    start = within_range(at or real, pointer="/clock/at")
+    world_id = registry.new_id(real)
+    sandbox = Sandbox(
+        sandbox_id=registry.new_id(real),
+        world_id=world_id,
+        name=name,
+        policy=policy,
+        clock=Clock(mode=mode, anchor_real=real, anchor_sim=start, speed=speed),
+        created_at=real,
+        expires_at=real + time_to_live if time_to_live else None,
+    )
+    made = _new_key(registry, name="first key", role=Role.TESTER, scopes=SCOPES_OF[Role.TESTER], key=key)
+    async with registry.db.transaction() as unit:
+        await sandboxes.add_world(unit, world_id, registry.master.new_world(registry.dice, world=str(world_id)))
+        await sandboxes.add(unit, sandbox)
+        await _add_key(unit, sandbox, made)
+    return sandbox, made
+
+
+@unit_of_work
+async def current(ctx: Context) -> Current:
+    """Show the caller's sandbox with counts of its cards by status."""
+    sandbox = await _load(ctx)
+    read = await ctx.read(rows.statistics(("status",), begins=False, until=False), long=True, instant=await ctx.now())
+    counts = dict.fromkeys(Status, 0) | {Status(row["status"]): row["count"] for row in read.rows}
+    return Current(sandbox=sandbox, now=read.instant, counts=counts)
+
+
+@unit_of_work
+async def reset(ctx: Context) -> Current:
+    """Give the sandbox a new, empty world; clock, policy and keys stay. The old world's keys are destroyed at once."""
+    registry = ctx.registry
+    async with ctx.db.transaction() as unit:
+        sandbox = await sandboxes.load(unit, ctx.caller.sandbox_id, locked=True)
+        if sandbox is None:
+            raise StaleCallerError
+        real = await sandboxes.real_now(unit)
+        world_id = registry.new_id(real)
+        await sandboxes.add_world(unit, world_id, registry.master.new_world(ctx.dice, world=str(world_id)))
+        await sandboxes.point_to(unit, sandbox.sandbox_id, world_id)
+        await sandboxes.shred(unit, sandbox.world_id)
+    registry.forget(ctx.key)
+    return Current(
+        sandbox=replace(sandbox, world_id=world_id), now=sandbox.clock.at(real), counts=dict.fromkeys(Status, 0)
+    )
+
+
+@unit_of_work
+async def delete(ctx: Context) -> None:
+    """Delete the sandbox with its keys, and destroy the keys of its world."""
+    async with ctx.db.transaction() as unit:
+        sandbox = await sandboxes.load(unit, ctx.caller.sandbox_id, locked=True)
+        if sandbox is None:
+            raise StaleCallerError
+        await sandboxes.remove(unit, sandbox.sandbox_id)
+        await sandboxes.shred(unit, sandbox.world_id)
+    ctx.registry.forget(ctx.key)
+
+
+async def _load(ctx: Context) -> Sandbox:
+    sandbox = await sandboxes.load(ctx.db, ctx.caller.sandbox_id)
+    if sandbox is None:
+        raise StaleCallerError
+    return sandbox
+
+
+# Keys ----------------------------------------------------------------------------------------------------------------
+
+
+@unit_of_work
+async def add_key(
+    ctx: Context, *, name: str, role: Role | None, scopes: Collection[Scope], expires_at: datetime | None
+) -> NewKey:
+    """Make a key for the caller's sandbox: of a role, or of scopes that the caller has too."""
+    wanted = SCOPES_OF[role] if role else frozenset(scopes)
+    if not wanted <= ctx.caller.scopes:
+        missing = ", ".join(sorted(wanted - ctx.caller.scopes))
+        raise violation("/scopes", "scope-not-yours", scopes=missing)
+    made = _new_key(ctx.registry, name=name, role=role, scopes=wanted, expires_at=expires_at)
+    await _add_key(ctx.db, await _load(ctx), made)
+    return made
+
+
+@unit_of_work
+async def keys(ctx: Context) -> list[ApiKey]:
+    """List the keys of the caller's sandbox."""
+    return await api_keys.of_sandbox(ctx.db, ctx.caller.sandbox_id)
+
+
+@unit_of_work
+async def revoke_key(ctx: Context, prefix: str) -> None:
+    """Revoke a key by its prefix; NotFound `key-not-found`."""
+    async with ctx.db.transaction() as unit:
+        if not await api_keys.revoke(unit, ctx.caller.sandbox_id, prefix):
+            raise NotFound("key-not-found")
+
+
+def _new_key(
+    registry: Registry,
+    *,
+    name: str,
+    role: Role | None,
+    scopes: frozenset[Scope],
+    expires_at: datetime | None = None,
+    key: str | None = None,
+) -> NewKey:
+    key = key or registry.new_key()
+    return NewKey(key=key, prefix=key[:_PREFIX_LENGTH], name=name, role=role, scopes=scopes, expires_at=expires_at)
+
+
+async def _add_key(unit: Session, sandbox: Sandbox, made: NewKey) -> None:
+    await api_keys.add(
+        unit,
+        sandbox.sandbox_id,
+        hash_of(made.key),
+        prefix=made.prefix,
+        name=made.name,
+        role=made.role,
+        scopes=made.scopes,
+        expires_at=made.expires_at,
+    )
