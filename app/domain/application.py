@@ -137,7 +137,7 @@ def _visa(fields: VisaFields, today: date) -> Visa:
         if zone.format not in VISA_FORMATS:
             raise violation("/visa/mrz", "not-a-visa-zone")
         refuse(list(_unproven(zone, "/visa/mrz")))
-        if number is not None and canonical_document_number(number) != zone.document_number:
+        if number is not None and _number_form(number) != zone.document_number:
             raise RuleViolation("validation-failed", faults=_both("/visa/number", "/visa/mrz"))
         if until is not None and zone.expires_on is not None and until != zone.expires_on:
             raise RuleViolation("validation-failed", faults=_both("/visa/valid_until", "/visa/mrz"))
@@ -184,7 +184,12 @@ def identify(holder: HolderFields, document: DocumentFields, zone: Zone | None) 
         sex=holder.sex or Sex.X,
         citizenship=state_code(holder.citizenship),
     )
-    refuse(check_holder(complete))
+    faults = check_holder(complete)
+    try:
+        canonical_document_number(document.number)
+    except ValueError:
+        faults.append(Fault(pointer="/document/number", code="document-number-unfit"))
+    refuse(faults)
     return complete, Document(
         kind=document.kind,
         number=document.number,
@@ -233,7 +238,7 @@ def _disagreements(holder: HolderFields, document: DocumentFields, zone: Zone) -
         "/holder/birth_date": _same(holder.birth_date, zone.birth_date, BirthDate.mrz),
         "/holder/sex": _same(holder.sex, zone.sex, str),
         "/holder/citizenship": _same(holder.citizenship, zone.nationality, state_code),
-        "/document/number": _same(document.number, zone.document_number, canonical_document_number),
+        "/document/number": _same(document.number, zone.document_number, _number_form),
         "/document/issuing_state": _same(document.issuing_state, zone.issuing_state, state_code),
         "/document/expires_on": _same(document.expires_on, zone.expires_on, date.isoformat),
     }
@@ -245,6 +250,13 @@ def _same(typed: T | None, printed: T | None, form: Callable[[T], str]) -> bool:
     return typed is None or printed is None or form(typed) == form(printed)
 
 
+def _number_form(number: str) -> str:
+    try:
+        return canonical_document_number(number)
+    except ValueError:
+        return number  # _missing and identify say what is wrong with it
+
+
 def _same_name(typed: str | None, printed: str, *, cut: bool) -> bool:
     if typed is None:
         return True
@@ -252,8 +264,10 @@ def _same_name(typed: str | None, printed: str, *, cut: bool) -> bool:
         form = mrz_name(typed)
     except (NoTransliteration, UnfitCharacter):
         return True  # nothing to compare; check_holder says what is wrong, if the zone does not fill the Latin form
-    zone_form = printed.replace(" ", "<")
-    return form == zone_form or (cut and form.startswith(zone_form))
+    if not cut:
+        return form == printed.replace(" ", "<")
+    # a zone too short for a name cuts its parts (ICAO Doc 9303-4 §4.2.3): each must begin as printed
+    return all(typed_part.startswith(part) for part, typed_part in zip(printed.split(), form.split("<"), strict=False))
 
 
 def _filled(holder: HolderFields, document: DocumentFields, zone: Zone) -> tuple[HolderFields, DocumentFields]:

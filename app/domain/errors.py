@@ -71,4 +71,6 @@ class Stale(Refusal):
 
 def violation(pointer: str, code: str, **values: str) -> RuleViolation:
     """Refuse with the fault of one field, under the fault's own code."""
-    return RuleViolation(code, faults=[Fault(pointer=pointer, code=code, values=values)], **values)
+    refusal = RuleViolation(code, faults=[Fault(pointer=pointer, code=code, values=values)])
+    refusal.values.update(values)
+    return refusal

@@ -269,17 +269,17 @@ def _spans(length: int) -> list[tuple[int, int]]:
 
 _NUMBER_FILLERS = re.compile(rf"[\s<{_HYPHENS}]+")
 # Birth certificates of the former Union carry a Cyrillic series, so Russian letters are letters here.
-_NUMBER = re.compile(r"[0-9A-Za-zА-Яа-яЁё]{1,20}")
+_NUMBER = re.compile(r"[0-9A-Za-zА-Яа-яЁё]{1,24}")
 
 
 def canonical_document_number(number: str) -> str:
     """Return the number in upper case without spaces, hyphens and fillers: the form that identifies a document.
 
-    Raises ValueError unless 1 to 20 letters and digits remain.
+    Raises ValueError unless 1 to 24 letters and digits remain.
     """
     compact = _NUMBER_FILLERS.sub("", number)
     if _NUMBER.fullmatch(compact) is None:
-        message = "a document number is 1 to 20 letters and digits"
+        message = "a document number is 1 to 24 letters and digits"
         raise ValueError(message)
     return compact.upper()
 

@@ -131,6 +131,10 @@ class Registry:
         self._callers[key_hash] = holder, now + trusted
         return holder
 
+    async def ping(self) -> None:
+        """Ask the database anything at all; `Unavailable` or `Busy` when it does not answer."""
+        await sandboxes.real_now(self.db)
+
     def forget(self, key: str) -> None:
         """Load a caller anew at the next request."""
         self._callers.pop(hash_of(key), None)

@@ -29,6 +29,10 @@ from app.services.recording import Salt, card_step, fact_steps, seal, store
 from app.services.repeats import Attempt, earlier, remember
 
 
+GROUPS = rows.GROUPS
+"""What cards can be counted by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A card at an instant, with its personal part as JSON bytes where it was asked for and is not forgotten."""

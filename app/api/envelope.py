@@ -1,0 +1,85 @@
+"""What every request gets before it is looked at: an identifier, and limits on its body. Pure ASGI (ADR 11)."""
+
+import logging
+import re
+from base64 import b32encode
+from collections.abc import Callable
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import problem
+
+_LOG = logging.getLogger("migcard")
+
+BODY_LIMIT = 1024 * 1024
+_FIT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_BODILY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class Envelope:
+    """Echoes or makes X-Request-Id; refuses bodies too large (413) or not JSON (415); nothing leaks from an error (500)."""
+
+    def __init__(self, app: ASGIApp, *, dice: Callable[[int], bytes]) -> None:
+        self._app = app
+        self._dice = dice
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its identifier, or answer why not."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        request_id = given if _FIT_ID.fullmatch(given) else b32encode(self._dice(10))
+        scope["request_id"] = request_id.decode()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        length = headers.get(b"content-length", b"0")
+        chunked = b"transfer-encoding" in headers
+        if not length.isdigit() or int(length) > BODY_LIMIT:
+            return await _refuse("body-too-large", 413, scope, receive, send_with_id)
+        has_body = chunked or int(length) > 0
+        if has_body and scope["method"] in _BODILY and not _is_json(headers.get(b"content-type", b"")):
+            return await _refuse("unsupported-media-type", 415, scope, receive, send_with_id)
+        try:
+            return await self._app(scope, _limited(receive) if chunked else receive, send_with_id)
+        except Exception as error:  # noqa: BLE001  whatever it is, the client gets a problem and the log no personal data
+            _LOG.error("%s %s at %s", request_id.decode(), type(error).__name__, _place(error))
+            return await _refuse("internal-error", 500, scope, receive, send_with_id)
+
+
+def _is_json(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+def _place(error: Exception) -> str:
+    """Tell where an error was raised; its message may quote a person's data and is not logged."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+
+
+async def _refuse(code: str, status: int, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = problem(Request(scope), code, status, values={"limit": str(BODY_LIMIT)})
+    await answer(scope, receive, send)
+
+
+def _limited(receive: Receive) -> Receive:
+    """Count a body that does not say its length."""
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > BODY_LIMIT:
+            raise HTTPException(413)  # FastAPI lets this one through while it reads a body
+        return message
+
+    return counted

@@ -1,0 +1,183 @@
+"""Errors as RFC 9457 problems: one table from kinds of refusal to statuses, and one way to render them."""
+
+from collections.abc import Mapping, Sequence
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.db.engine import Busy, Unavailable
+from app.domain.errors import Conflict, Fault, Forbidden, NotFound, Refusal, RuleViolation, Stale, Unknown
+from app.policies import sentences
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS_OF: Mapping[type[Refusal], int] = {
+    Unknown: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Stale: 412,
+    RuleViolation: 422,
+}
+
+_CODE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 415: "unsupported-media-type"}
+
+_CODE_OF_TYPE = {
+    "missing": "missing",
+    "extra_forbidden": "unknown-field",
+    "enum": "not-one-of",
+    "literal_error": "not-one-of",
+    "union_tag_invalid": "not-one-of",
+    "union_tag_not_found": "missing",
+    "string_too_long": "too-long",
+    "too_long": "too-long",
+    "string_too_short": "too-short",
+    "too_short": "too-short",
+    "greater_than_equal": "out-of-range",
+    "less_than_equal": "out-of-range",
+    "string_pattern_mismatch": "malformed",
+    "date_from_datetime_parsing": "date-malformed",
+    "date_parsing": "date-malformed",
+    "datetime_parsing": "instant-malformed",
+    "datetime_from_date_parsing": "instant-malformed",
+    "datetime_object_invalid": "instant-malformed",
+}
+
+
+def language_of(request: Request) -> str:
+    """Tell the reader's language: Russian where Accept-Language prefers it, else English."""
+    accepted = request.headers.get("accept-language")
+    return "ru" if accepted and _prefers_russian(accepted) else "en"
+
+
+def _prefers_russian(accepted: str) -> bool:
+    weights: dict[str, float] = {}
+    for choice in accepted.lower().split(","):
+        name, _, weight = choice.strip().partition(";q=")
+        try:
+            weights[name.partition("-")[0]] = float(weight or 1)
+        except ValueError:
+            continue
+    return weights.get("ru", 0) > weights.get("en", weights.get("*", 0))
+
+
+def problem(
+    request: Request,
+    code: str,
+    status: int,
+    *,
+    values: Mapping[str, str] | None = None,
+    faults: Sequence[Fault] = (),
+    extra: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Render a problem of the kind `code`; `extra` become members of the document."""
+    language = language_of(request)
+    kind = sentences.problems()[code]
+    values = {"count": str(len(faults)), **(values or {})}
+    document = {
+        **(extra or {}),
+        "type": f"/problems/{code}",
+        "title": kind.title.told(language),
+        "status": status,
+        "detail": kind.detail.told(language, values),
+        "instance": request.url.path,
+        "request_id": request.scope.get("request_id", ""),
+        "errors": [
+            {
+                "pointer": fault.pointer,
+                "code": fault.code,
+                "detail": sentences.faults()[fault.code].told(language, fault.values),
+            }
+            for fault in faults
+        ],
+    }
+    return Response(to_json(document), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def refused(request: Request, refusal: Refusal) -> Response:
+    """Render a refusal: under its own code where that is a kind of problem, else as faults of fields."""
+    status = next(status for kind, status in STATUS_OF.items() if isinstance(refusal, kind))
+    own = refusal.code in sentences.problems()
+    headers = {"WWW-Authenticate": 'Bearer realm="migcard"'} if isinstance(refusal, Unknown) else None
+    return problem(
+        request,
+        refusal.code if own else "validation-failed",
+        status,
+        values=refusal.values,
+        faults=refusal.faults,
+        extra=refusal.extra,
+        headers=headers,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application with a problem."""
+
+    @app.exception_handler(Refusal)
+    async def _refusal(request: Request, error: Refusal) -> Response:
+        return refused(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _shape(request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()
+        if any(one["type"] == "json_invalid" for one in found):
+            return problem(request, "malformed-json", 400)
+        faults = [_fault(one, error.body) for one in found]
+        return problem(request, "validation-failed", 422, faults=faults)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        # FastAPI answers 400 for a body that is not UTF-8
+        code = _CODE_OF_STATUS.get(error.status_code, "malformed-json" if error.status_code == 400 else "bad-request")  # noqa: PLR2004
+        return problem(request, code, error.status_code, headers=error.headers)
+
+    @app.exception_handler(Busy)
+    async def _busy(request: Request, _: Busy) -> Response:
+        if "idempotency-key" in request.headers:
+            return problem(request, "idempotency-key-busy", 409, headers={"Retry-After": "1"})
+        return problem(request, "database-busy", 503, headers={"Retry-After": "1"})
+
+    @app.exception_handler(Unavailable)
+    async def _unavailable(request: Request, _: Unavailable) -> Response:
+        return problem(request, "database-unavailable", 503, headers={"Retry-After": "5"})
+
+
+def _fault(error: Mapping[str, object], body: object) -> Fault:
+    kind = str(error["type"])
+    context = error.get("ctx")
+    values = {name: str(value) for name, value in context.items()} if isinstance(context, Mapping) else {}
+    if kind == "union_tag_invalid":
+        values["expected"] = values.get("expected_tags", "")
+    code = kind if kind in sentences.faults() else _CODE_OF_TYPE.get(kind, "wrong-type")
+    location = error["loc"]
+    assert isinstance(location, tuple)  # noqa: S101  Pydantic's
+    pointer = _pointer(location, body)
+    if kind.startswith("union_tag"):
+        pointer += "/by"
+    return Fault(pointer=pointer, code=code, values=values)
+
+
+def _pointer(location: tuple[int | str, ...], body: object) -> str:
+    """Make a JSON pointer of Pydantic's location, leaving out the tags of unions, which are no part of the document."""
+    source, *parts = location
+    if source != "body":
+        return "".join(f"/{part}" for part in parts)
+    pointer, here = "", body
+    for part in parts:
+        if isinstance(here, Mapping) and part not in here and part is not parts[-1]:
+            continue
+        pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
+        here = _step(here, part)
+    return pointer
+
+
+def _step(here: object, part: int | str) -> object:
+    if isinstance(here, Mapping):
+        return here.get(part)
+    if isinstance(here, list) and isinstance(part, int) and part < len(here):
+        return here[part]
+    return None

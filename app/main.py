@@ -1,0 +1,106 @@
+"""The application: settings in, FastAPI out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from app import config
+from app.api import (
+    border,
+    cards,
+    clock,
+    docs,
+    health,
+    lookups,
+    openapi,
+    problems,
+    reference,
+    sandboxes,
+    statistics,
+    zones,
+)
+from app.api.envelope import Envelope
+from app.api.security import Authenticate
+from app.config import Mode, Settings
+from app.db import engine, schema
+from app.db.engine import Database, Unavailable
+from app.db.vault import MasterKey
+from app.policies import reference as lists
+from app.policies import sentences
+from app.policies.regimes import policies
+from app.services.access import Registry
+
+_PATIENCE = 30
+"""Seconds to wait for the database at the start."""
+
+
+def registry(settings: Settings, db: Database) -> Registry:
+    """Put together what every use case works with."""
+    return Registry(db, MasterKey.read(settings.read_master_key()), config.dice, policies())
+
+
+async def open_database(db: Database) -> None:
+    """Wait for the database, and refuse a schema that is not the latest."""
+    for second in range(_PATIENCE):
+        try:
+            await db.open()
+            break
+        except Unavailable:
+            if second == _PATIENCE - 1:
+                raise
+            await asyncio.sleep(1)
+    await schema.require_head(db)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the application; uvicorn's factory. The database is opened when it starts, closed when it stops."""
+    settings = settings or config.load()
+    _read_data()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        db = engine.connect(settings.database_url, pool_size=settings.pool_size)
+        await open_database(db)
+        app.state.registry = registry(settings, db)
+        yield
+        await db.close()
+
+    demo = settings.mode is Mode.DEMO
+    app = FastAPI(
+        title="Migration card registry",
+        version=health.VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.demo_key = settings.read_demo_key() if demo else None
+    problems.install(app)
+    openapi.install(app)
+    for resource in (lookups, cards, border, zones, clock, sandboxes, statistics, reference, health, docs):
+        app.include_router(resource.router)
+    app.mount("/static", StaticFiles(directory=docs.STATIC))
+    operator_key = settings.operator_key.get_secret_value() if settings.operator_key else None
+    app.add_middleware(Authenticate, operator_key=operator_key, demo=demo)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Location", "X-Request-Id", "Idempotency-Replayed"],
+        )
+    app.add_middleware(Envelope, dice=config.dice)
+    return app
+
+
+def _read_data() -> None:
+    """Read every data file now: a broken one stops the start, not a request."""
+    policies()
+    sentences.problems(), sentences.faults(), sentences.notes()
+    for read in (lists.countries, lists.checkpoints, lists.purposes, lists.bases, lists.document_types):
+        read()
