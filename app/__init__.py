@@ -1,0 +1,1 @@
+"""The electronic migration card registry."""

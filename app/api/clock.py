@@ -61,7 +61,7 @@ class AdvanceIn(Asked):
         None, description="`PnW` or `PnDTnHnMnS`.", examples=["P10D"], pattern="^P"
     )
     next_event: Literal[True] | None = None
-    dry_run: StrictBool = Field(False, description="Tell what would fall due, and move nothing.")
+    dry_run: StrictBool = Field(default=False, description="Tell what would fall due, and move nothing.")
 
     @model_validator(mode="after")
     def _one_target(self) -> "AdvanceIn":

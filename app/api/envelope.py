@@ -19,7 +19,7 @@ _BODILY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Envelope:
-    """Echoes or makes X-Request-Id; refuses bodies too large (413) or not JSON (415); nothing leaks from an error (500)."""
+    """Echoes or makes X-Request-Id; refuses bodies too large (413) or not JSON (415); lets no error leak (500)."""
 
     def __init__(self, app: ASGIApp, *, dice: Callable[[int], bytes]) -> None:
         self._app = app

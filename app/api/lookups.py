@@ -100,8 +100,9 @@ class MatchesOut(Told):
     ),
 )
 async def look_up(request: Request, body: Annotated[Lookup, Body(openapi_examples=LOOKUP_EXAMPLES)]) -> Response:
-    """Declared, active and overstayed cards; the newest entry first, never-entered last. `by: number` is also open to
-    whoever may write cards: a traveller's own card.
+    """Declared, active and overstayed cards; the newest entry first, never-entered last.
+
+    `by: number` is also open to whoever may write cards: a traveller's own card.
     """
     ctx = context(request)
     if not (isinstance(body, ByNumber) and Scope.CARDS_WRITE in ctx.caller.scopes):

@@ -9,11 +9,11 @@ from pydantic import Field
 from app.api.shapes import Told
 
 DESCRIPTION = """\
-A rehearsal registry of electronic migration cards: issuance, look-up and expiry with the real fields, rules and deadlines,
-filled with travellers who don't exist, and with time that can be wound forward.
+A rehearsal registry of electronic migration cards: issuance, look-up and expiry with the real fields, rules and
+deadlines, filled with travellers who don't exist, and with time that can be wound forward.
 
-Send `Authorization: Bearer <key>`. In demo mode `POST /v1/sandboxes` gives you a sandbox and its key. Errors are RFC 9457
-problems; each `type` is a page that explains it.
+Send `Authorization: Bearer <key>`. In demo mode `POST /v1/sandboxes` gives you a sandbox and its key. Errors are
+RFC 9457 problems; each `type` is a page that explains it.
 """
 
 _TAGS = [

@@ -12,7 +12,7 @@ from app.api import render
 from app.api.clock import ClockOut, clock_members
 from app.api.examples import KEY_EXAMPLES, SANDBOX_EXAMPLES
 from app.api.fields import Instant, Text
-from app.api.operations import Audience, operation
+from app.api.operations import Audience, attempt, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
 from app.db.sandboxes import Sandbox
@@ -209,12 +209,18 @@ class KeysOut(Told):
         Scope.SANDBOX,
         status=201,
         body=True,
+        repeatable=True,
     ),
 )
 async def add_key(request: Request, body: Annotated[KeyIn, Body(openapi_examples=KEY_EXAMPLES)]) -> Response:
     """To rehearse with the rights that a carrier, a hostel or an officer has."""
     made = await sandboxes.add_key(
-        context(request), name=body.name, role=body.role, scopes=body.scopes or (), expires_at=body.expires_at
+        context(request),
+        name=body.name,
+        role=body.role,
+        scopes=body.scopes or (),
+        expires_at=body.expires_at,
+        attempt=await attempt(request, "createKey"),
     )
     return Response(to_json(_key_members(made)), 201, media_type=render.JSON)
 

@@ -1,19 +1,19 @@
 """One `Database`: SQLAlchemy writes the SQL once, the driver runs it on its own connection (ADR 1).
 
 A statement is a Core expression kept as a module constant. It is compiled once for the dialect and executed by asyncpg
-or by the standard library's sqlite3; what SQLAlchemy's own execution would add for each call is most of a look-up's time.
+or by the standard library's sqlite3; what SQLAlchemy's own execution adds to each call is most of a look-up's time.
 """
 
 import asyncio
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Dialect, Executable, make_url
+from sqlalchemy import ClauseElement, Dialect, Executable, make_url
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_dialect
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -49,6 +49,7 @@ class Compiled:
     """A statement in one dialect: its text, the order of its parameters, and the conversions both ways."""
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
+        assert isinstance(statement, ClauseElement)  # noqa: S101  what Core builds is both
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101  every statement here is SQL
         self.text = str(compiled)
@@ -173,7 +174,8 @@ class PostgreSQL(Database):
             async with self._pool.acquire(timeout=10) as connection:
                 return await _PostgreSQLTransaction(self, connection).run(statement, **values)
 
-    survey = all
+    async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
+        return await self.all(statement, **values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
@@ -236,7 +238,7 @@ class _postgresql_errors:  # noqa: N801  reads as a phrase where it is used
 
 
 class SQLite(Database):
-    """SQLite through the standard library, called in the event loop: its statements are shorter than a thread's handover.
+    """SQLite through the standard library, called in the event loop: a statement is shorter than a thread's handover.
 
     Since nothing inside a transaction waits, transactions of one process never interleave; other processes are kept
     out by BEGIN IMMEDIATE and the busy timeout.
@@ -247,7 +249,7 @@ class SQLite(Database):
         self._path = make_url(url).database or ":memory:"
         self._connection: sqlite3.Connection
         # positional: one conversion of parameters for both drivers
-        self.dialect = sqlite_dialect.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+        self.dialect = sqlite_dialect.dialect(paramstyle="qmark")
 
     async def open(self) -> None:
         Path(self._path).parent.mkdir(parents=True, exist_ok=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import column, make_url, select, table
+from sqlalchemy import Text, column, make_url, select, table
 
 from app.db.engine import Database
 
 _ROOT = Path(__file__).parents[2]
-_VERSION = select(column("version_num")).select_from(table("alembic_version"))
+_VERSION = select(column("version_num", Text())).select_from(table("alembic_version"))
 
 
 class SchemaNotAtHeadError(Exception):
@@ -36,7 +36,7 @@ async def require_head(db: Database) -> None:
     head = ScriptDirectory.from_config(_config()).get_current_head()
     try:
         row = await db.one(_VERSION)
-    except Exception as error:  # noqa: BLE001  either driver's way of saying that the table is not there
+    except Exception as error:
         message = "the database has no schema yet: run `migcard migrate`"
         raise SchemaNotAtHeadError(message) from error
     if row is None or row["version_num"] != head:

@@ -1,8 +1,8 @@
 """Statements that read inside one sandbox: each brings the sandbox's epoch along.
 
-A process caches what it knows of a caller (world, clock, keys). Every statement answers with the sandbox's epoch; when it
-has moved, what was cached is stale and the caller is loaded again. An answer without rows still has the epoch, so that
-"nothing found" and "you are in another world by now" cannot be confused.
+A process caches what it knows of a caller (world, clock, keys). Every statement answers with the sandbox's epoch; when
+it has moved, what was cached is stale and the caller is loaded again. An answer without rows still has the epoch, so
+that "nothing found" and "you are in another world by now" cannot be confused.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, s
 from app.db.tables import idempotency, sandboxes
 from app.db.types import RealNow
 
-FOUND = literal_column("1").label("found")
+FOUND: ColumnElement[int] = literal_column("1").label("found")
 """Null in the one row of an answer that found nothing."""
 
 WORLD = bindparam("world_id", type_=sandboxes.c.world_id.type)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Date,
     Float,
     ForeignKey,
@@ -127,10 +128,10 @@ documents = Table(
     Index("ix_documents_traveller_id", "world_id", "traveller_id"),  # a person's other documents
 )
 
-IS_ACTIVE = literal_column("state = 'active'")
-IS_DECLARED = literal_column("state = 'declared'")
-HAS_PAPER = literal_column("paper_number IS NOT NULL")
-HAS_REFERENCE = literal_column("reference IS NOT NULL")
+IS_ACTIVE: ColumnElement[bool] = literal_column("state = 'active'")
+IS_DECLARED: ColumnElement[bool] = literal_column("state = 'declared'")
+HAS_PAPER: ColumnElement[bool] = literal_column("paper_number IS NOT NULL")
+HAS_REFERENCE: ColumnElement[bool] = literal_column("reference IS NOT NULL")
 
 cards = Table(
     "cards",

@@ -51,7 +51,7 @@ class _PlainJsonb(UserDefinedType[str]):
 
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401  SQLAlchemy's
         return "JSONB"
 
 
@@ -109,7 +109,7 @@ def _any_postgresql(element: AnyOf, compiler: SQLCompiler, **options: Any) -> st
 @compiles(AnyOf, "sqlite")
 def _any_sqlite(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
     hashes = compiler.process(element.bind, **options)
-    return f"{compiler.process(element.column, **options)} IN (SELECT unhex(value) FROM json_each({hashes}))"
+    return f"{compiler.process(element.column, **options)} IN (SELECT unhex(value) FROM json_each({hashes}))"  # noqa: S608  compiled parts
 
 
 class RealNow(ColumnElement[datetime]):

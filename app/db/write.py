@@ -69,11 +69,16 @@ async def write(db: Database, conditions: Sequence[Step], steps: Sequence[Step])
         async with db.transaction() as unit:
             for condition in conditions:
                 await _require(unit, condition)
-            for step in steps:
-                await unit.run(_statement(step), **_binds(step))
+            await store_in(unit, steps)
     except _ConditionFailedError:
         return False
     return True
+
+
+async def store_in(unit: Session, steps: Sequence[Step]) -> None:
+    """Do steps one after the other in a transaction that is open already."""
+    for step in steps:
+        await unit.run(_statement(step), **_binds(step))
 
 
 class _ConditionFailedError(Exception):
@@ -113,7 +118,7 @@ def _build_chain(conditions: Sequence[Step], steps: Sequence[Step]) -> Executabl
 
 def _gated(step: Step, prefix: str, gates: Sequence[CTE]) -> Any:  # noqa: ANN401  Select, Update or Insert: all have cte()
     gate = [exists(select(literal_column("1")).select_from(earlier)) for earlier in gates]
-    found = literal_column("1").label("found")
+    found: ColumnElement[int] = literal_column("1").label("found")
     match _kind(step):
         case "hold":
             return select(found).select_from(step.table).where(*_matching(step, prefix), *gate)

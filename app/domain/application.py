@@ -144,7 +144,8 @@ def _visa(fields: VisaFields, today: date) -> Visa:
         number, until = number or zone.document_number, until or zone.expires_on
     given = {"/visa/number": number, "/visa/valid_until": until}
     refuse([Fault(pointer=pointer, code="missing") for pointer, value in given.items() if not value])
-    assert number and until  # noqa: S101  just refused otherwise
+    assert number is not None  # noqa: S101  refused just now otherwise
+    assert until is not None  # noqa: S101
     if until < fields.valid_from:
         raise violation("/visa/valid_until", "ends-before-it-begins")
     return Visa(
@@ -172,8 +173,11 @@ def identify(holder: HolderFields, document: DocumentFields, zone: Zone | None) 
         refuse(_disagreements(holder, document, zone))
         holder, document = _filled(holder, document, zone)
     refuse(list(_missing(holder, document)))
-    assert holder.birth_date and holder.citizenship  # noqa: S101  _missing has looked
-    assert document.kind and document.number and document.issuing_state  # noqa: S101
+    assert holder.birth_date is not None  # noqa: S101  _missing has looked
+    assert holder.citizenship is not None  # noqa: S101
+    assert document.kind is not None  # noqa: S101
+    assert document.number is not None  # noqa: S101
+    assert document.issuing_state is not None  # noqa: S101
     complete = Holder(
         surname=holder.surname or "",
         given_names=holder.given_names or "",

@@ -4,7 +4,7 @@ A card is declared before travel or issued at the border; it is entered on, and 
 states: they are what time makes of a declared and of an active card, and are never stored.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -155,16 +155,16 @@ class Crossing:
 class Intended:
     """What the traveller writes: from, until, and where; it never shortens the right to stay."""
 
-    begins_on: date | None
-    until: date | None
-    checkpoint: str | None
+    begins_on: date | None = None
+    until: date | None = None
+    checkpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """The latest state of a card without its personal part. Instants are UTC, days are local in `zone`.
 
-    `zone` is the time zone whose midnights the card lives by: the expected checkpoint's, then the checkpoint's of entry.
+    `zone` is the time zone whose midnights the card lives by: the expected checkpoint's, then that of the entry.
     """
 
     number: str
@@ -252,24 +252,24 @@ def next_state(card: Card, kind: FactKind, instant: datetime) -> State:
 
 def enter(card: Card, crossing: Crossing, end: Ending | None) -> Card:
     """Record the entry that opens the stay; `end` is when it must end by the policy."""
-    return card.changed(
-        state=next_state(card, FactKind.ENTERED, crossing.occurred_at),
-        **entry_fields(crossing, end),
+    next_state(card, FactKind.ENTERED, crossing.occurred_at)
+    return with_entry(card.changed(), crossing, end)
+
+
+def with_entry(card: Card, crossing: Crossing, end: Ending | None) -> Card:
+    """Return the card as an entry leaves it, of the same version: the stay is open until `end`."""
+    return replace(
+        card,
+        state=State.ACTIVE,
+        zone=crossing.zone,
+        lapses_at=None,
+        checkpoint_in=crossing.checkpoint,
+        entered_at=crossing.occurred_at,
+        entered_on=crossing.on,
+        last_lawful_day=end.last_lawful_day if end else None,
+        ends_at=end_of_day(end.last_lawful_day, crossing.zone) if end else None,
+        ended_by=end.ended_by if end else None,
     )
-
-
-def entry_fields(crossing: Crossing, end: Ending | None) -> dict[str, object]:
-    """Name the fields of a card that an entry sets."""
-    return {
-        "zone": crossing.zone,
-        "lapses_at": None,
-        "checkpoint_in": crossing.checkpoint,
-        "entered_at": crossing.occurred_at,
-        "entered_on": crossing.on,
-        "last_lawful_day": end and end.last_lawful_day,
-        "ends_at": end and end_of_day(end.last_lawful_day, crossing.zone),
-        "ended_by": end and end.ended_by,
-    }
 
 
 def leave(card: Card, crossing: Crossing) -> Card:
@@ -336,7 +336,7 @@ def replay(facts: Iterable[Mapping[str, str | int | None]]) -> Card:
 
 _NAMES = tuple(field.name for field in fields(Card))
 
-_READ = {
+_READ: Mapping[str, Callable[[str], object]] = {
     "state": State,
     "purpose": Purpose,
     "basis": Basis,

@@ -69,7 +69,7 @@ class Stale(Refusal):
     """The caller decided on a version that is no longer the latest."""
 
 
-def violation(pointer: str, code: str, **values: str) -> RuleViolation:
+def violation(pointer: str, code: str, /, **values: str) -> RuleViolation:
     """Refuse with the fault of one field, under the fault's own code."""
     refusal = RuleViolation(code, faults=[Fault(pointer=pointer, code=code, values=values)])
     refusal.values.update(values)

@@ -5,8 +5,8 @@ from datetime import date, datetime
 from uuid import UUID
 
 from app.domain.application import Application
-from app.domain.card import Basis, Card, Crossing, Particulars, State, Status, entry_fields
-from app.domain.clock import end_of_day, local_day
+from app.domain.card import Basis, Card, Crossing, Intended, Particulars, State, Status, with_entry
+from app.domain.clock import local_day
 from app.domain.errors import violation
 from app.domain.policy import Policy, require_valid_visa
 from app.domain.stay import ending
@@ -67,7 +67,7 @@ def issue(
     require_valid_visa(personal.visa, crossing.on)
     made_out = _draft(application, personal, new, zone=crossing.zone, policy=policy, at=at)
     end = ending(policy.limits(personal.visa), crossing.on)
-    return made_out, replace(made_out, state=State.ACTIVE, **entry_fields(crossing, end))
+    return made_out, with_entry(made_out, crossing, end)
 
 
 def _draft(
@@ -83,8 +83,8 @@ def _draft(
         raise violation("/visa", "visa-needed")
     if personal.holder.birth_date.earliest() > local_day(at, zone):
         raise violation("/holder/birth_date", "birth-date-in-future")
-    intended, paper = application.intended, application.paper
-    if intended and intended.begins_on and intended.until and intended.until < intended.begins_on:
+    intended, paper = application.intended or Intended(), application.paper
+    if intended.begins_on and intended.until and intended.until < intended.begins_on:
         raise violation("/intended/until", "ends-before-it-begins")
     return Card(
         number=new.number,
@@ -99,11 +99,11 @@ def _draft(
         declared_at=at,
         policy_id=policy.policy_id,
         policy_version=policy.version,
-        intended_from=intended and intended.begins_on,
-        intended_until=intended and intended.until,
-        intended_checkpoint=intended and intended.checkpoint,
-        paper_series=paper and paper.series,
-        paper_number=paper and paper.number,
+        intended_from=intended.begins_on,
+        intended_until=intended.until,
+        intended_checkpoint=intended.checkpoint,
+        paper_series=paper.series if paper else None,
+        paper_number=paper.number if paper else None,
         reference=application.reference,
     )
 

@@ -242,6 +242,6 @@ def unit_of_work(
                 ctx = replace(ctx, caller=caller)
             except (RaceLostError, Duplicate):
                 await asyncio.sleep(0)
-        raise Busy("too many clients write to the same card")
+        raise Busy
 
     return repeated

@@ -50,7 +50,9 @@ async def enter(ctx: Context, text: str, at: CrossingAt, attempt: Attempt) -> Cr
     crossing = _crossing(at, read)
     elsewhere = read.head["inside"] if read.head["inside"] != card.number else None
     outcome = decide_entry(card, sealed_json.read(personal), crossing, inside=elsewhere is not None, policy=ctx.policy)
-    return await _record(ctx, read, attempt, FactKind.ENTERED, card, outcome, crossing, about=elsewhere)
+    return await _record(
+        ctx, read, attempt, kind=FactKind.ENTERED, card=card, outcome=outcome, crossing=crossing, about=elsewhere
+    )
 
 
 @unit_of_work
@@ -63,7 +65,7 @@ async def leave(ctx: Context, text: str, at: CrossingAt, attempt: Attempt) -> Cr
     if card.entered_at and card.left_at is None and crossing.occurred_at < card.entered_at:
         raise violation("/occurred_at", "before-the-entry", entered_on=str(card.entered_on))
     outcome = decide_exit(card, crossing)
-    return await _record(ctx, read, attempt, FactKind.DEPARTED, card, outcome, crossing)
+    return await _record(ctx, read, attempt, kind=FactKind.DEPARTED, card=card, outcome=outcome, crossing=crossing)
 
 
 async def _card(ctx: Context, text: str, attempt: Attempt) -> tuple[Read, Card, bytes]:
@@ -106,11 +108,11 @@ async def _record(
     ctx: Context,
     read: Read,
     attempt: Attempt,
+    *,
     kind: FactKind,
     card: Card,
     outcome: Outcome,
     crossing: Crossing,
-    *,
     about: str | None = None,
 ) -> Crossed:
     """Store the outcome; `about` is the number of the card to show where it is another one."""

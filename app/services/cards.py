@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 from app.db import cards as rows
@@ -27,7 +28,6 @@ from app.policies import reference
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.recording import Salt, card_step, fact_steps, seal, store
 from app.services.repeats import Attempt, earlier, remember
-
 
 GROUPS = rows.GROUPS
 """What cards can be counted by."""
@@ -59,8 +59,8 @@ class Page:
 async def issue(ctx: Context, application: Application, attempt: Attempt) -> Shown:
     """Declare a card in advance, or with an entry issue it at the border.
 
-    A declaration of the same person that is still open is superseded. Refusals: RuleViolation for whatever is wrong with
-    the application; Conflict `open-card-exists`, `paper-number-in-use`.
+    A declaration of the same person that is still open is superseded. Refusals: RuleViolation for whatever is wrong
+    with the application; Conflict `open-card-exists`, `paper-number-in-use`.
     """
     # only a zone's two-digit years need the day before the one statement that brings the instant
     today = local_day(await ctx.now(), MOSCOW) if application.has_zone else date.max
@@ -100,8 +100,8 @@ async def issue(ctx: Context, application: Application, attempt: Attempt) -> Sho
 
 def _require_checkpoints(application: Application) -> None:
     asked = {
-        "/entry/checkpoint": application.entry and application.entry.checkpoint,
-        "/intended/checkpoint": application.intended and application.intended.checkpoint,
+        "/entry/checkpoint": application.entry.checkpoint if application.entry else None,
+        "/intended/checkpoint": application.intended.checkpoint if application.intended else None,
     }
     refuse(
         [
@@ -228,7 +228,7 @@ def shown(ctx: Context, row: Row, instant: datetime) -> Shown:
 
 
 async def version_of(ctx: Context, number: str, version: int) -> Shown:
-    """Show a card as it was first answered at `version`: replayed from its facts, at the instant of the last of them."""
+    """Show a card as it was first answered at `version`: replayed from its facts, at the instant of the last one."""
     read = await ctx.read(journal.OF_CARD, number=number, version=version)
     card = replay(row["plain"] for row in read.rows)
     personal = None
@@ -252,7 +252,7 @@ async def listing(
     limit: int,
     personal: bool,
 ) -> Page:
-    """List cards, newest declaration first. `filters` are names of `db/cards.py`; `personal` opens the personal part."""
+    """List cards, newest declaration first. `filters` are those of `db/cards.py`; `personal` opens the personal part."""
     if personal:
         ctx.require(Scope.CARDS_SEARCH)
     statement = rows.listing(frozenset(filters), status, after=after is not None, personal=personal)
@@ -273,7 +273,11 @@ async def overstaying(ctx: Context, *, after: tuple[datetime, str] | None, limit
 
 
 async def _page(
-    ctx: Context, statement: Statement, after: tuple[datetime, str] | None, limit: int, **values: object
+    ctx: Context,
+    statement: Statement,
+    after: tuple[datetime, str] | None,
+    limit: int,
+    **values: Any,  # noqa: ANN401  parameters of the statement
 ) -> Page:
     if after:
         values["after_instant"], values["after_number"] = after

@@ -57,7 +57,7 @@ async def show(ctx: Context) -> Time:
 async def set_clock(
     ctx: Context, *, mode: Mode, at: datetime | None, speed: int, attempt: Attempt
 ) -> tuple[Time, bool]:
-    """Freeze, run or follow real time; Conflict `clock-backwards` when that lies before now. Tells if it is a repeat."""
+    """Freeze, run or follow real time; Conflict `clock-backwards` when that lies before now. Tells whether a repeat."""
     read = await ctx.read(HERE, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
         now = datetime.fromisoformat(repeat["replay_answer"]["now"])
@@ -81,7 +81,7 @@ async def advance(
 ) -> Advance:
     """Move the clock to an instant, by a duration, or (with neither) to the next thing that falls due.
 
-    Conflict `clock-backwards`, `clock-is-real`, or `nothing-due`. A dry run tells what would fall due and moves nothing.
+    Conflict `clock-backwards`, `clock-is-real`, or `nothing-due`. A dry run tells what would fall due, no more.
     """
     read = await ctx.read(HERE, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):

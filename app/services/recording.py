@@ -1,4 +1,4 @@
-"""How a decision is recorded: changed card rows, facts with their sealed part, and the version that races are decided by."""
+"""How a decision is recorded: card rows, facts with their sealed part, and the version that decides races."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

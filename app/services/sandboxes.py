@@ -3,16 +3,20 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from app.db import api_keys, sandboxes
 from app.db import cards as rows
 from app.db.api_keys import ApiKey
 from app.db.engine import Session
 from app.db.sandboxes import Sandbox
+from app.db.scoped import HERE
+from app.db.write import store_in
 from app.domain.card import Status
 from app.domain.clock import Clock, Mode, within_range
 from app.domain.errors import NotFound, violation
 from app.services.access import SCOPES_OF, Context, Registry, Role, Scope, StaleCallerError, hash_of, unit_of_work
+from app.services.repeats import Attempt, earlier, remember
 
 DEFAULT_POLICY = "ru"
 _PREFIX_LENGTH = 12
@@ -52,8 +56,8 @@ async def create(
 ) -> tuple[Sandbox, NewKey]:
     """Make a sandbox on an empty world, by default frozen at the real instant, and a key of the role tester.
 
-    `key` is used instead of a random one where the operator chose it. RuleViolation `unknown-policy`, or an instant that
-    a clock cannot have.
+    `key` is used instead of a random one where the operator chose it. RuleViolation `unknown-policy`, or an instant
+    that a clock cannot have.
     """
     if policy not in registry.policies:
         raise violation("/policy", "unknown-policy", policy=policy)
@@ -75,7 +79,7 @@ async def create(
     async with registry.db.transaction() as unit:
         await sandboxes.add_world(unit, world_id, registry.master.new_world(registry.dice, world=str(world_id)))
         await sandboxes.add(unit, sandbox)
-        await _add_key(unit, sandbox, made)
+        await _add_key(unit, sandbox.sandbox_id, made)
     return sandbox, made
 
 
@@ -126,20 +130,51 @@ async def _load(ctx: Context) -> Sandbox:
     return sandbox
 
 
+async def every(registry: Registry) -> list[Sandbox]:
+    """List all sandboxes: the operator's."""
+    return await sandboxes.every(registry.db)
+
+
+async def purge(registry: Registry) -> int:
+    """Delete the rows of worlds that no sandbox points to, and tell how many worlds that were."""
+    return await sandboxes.purge(registry.db)
+
+
 # Keys ----------------------------------------------------------------------------------------------------------------
 
 
 @unit_of_work
 async def add_key(
-    ctx: Context, *, name: str, role: Role | None, scopes: Collection[Scope], expires_at: datetime | None
+    ctx: Context,
+    *,
+    name: str,
+    role: Role | None,
+    scopes: Collection[Scope],
+    expires_at: datetime | None,
+    attempt: Attempt,
 ) -> NewKey:
-    """Make a key for the caller's sandbox: of a role, or of scopes that the caller has too."""
+    """Make a key for the caller's sandbox: of a role, or of scopes that the caller has too.
+
+    A repeat is a Conflict `answer-not-repeatable`: a key is shown once.
+    """
+    read = await ctx.read(HERE, key=attempt.key)
+    earlier(ctx, read, attempt)
     wanted = SCOPES_OF[role] if role else frozenset(scopes)
     if not wanted <= ctx.caller.scopes:
         missing = ", ".join(sorted(wanted - ctx.caller.scopes))
-        raise violation("/scopes", "scope-not-yours", scopes=missing)
+        raise violation("/role" if role else "/scopes", "scope-not-yours", scopes=missing)
     made = _new_key(ctx.registry, name=name, role=role, scopes=wanted, expires_at=expires_at)
-    await _add_key(ctx.db, await _load(ctx), made)
+    async with ctx.db.transaction() as unit:
+        await _add_key(unit, ctx.caller.sandbox_id, made)
+        await store_in(unit, remember(ctx, read, attempt))
+    return made
+
+
+async def add_key_for(registry: Registry, sandbox_id: UUID, *, name: str, role: Role) -> NewKey:
+    """Make a key of a role for any sandbox: the operator's. NotFound `sandbox-not-found`."""
+    await _require(registry, sandbox_id)
+    made = _new_key(registry, name=name, role=role, scopes=SCOPES_OF[role])
+    await _add_key(registry.db, sandbox_id, made)
     return made
 
 
@@ -149,12 +184,28 @@ async def keys(ctx: Context) -> list[ApiKey]:
     return await api_keys.of_sandbox(ctx.db, ctx.caller.sandbox_id)
 
 
+async def keys_of(registry: Registry, sandbox_id: UUID) -> list[ApiKey]:
+    """List the keys of any sandbox: the operator's."""
+    await _require(registry, sandbox_id)
+    return await api_keys.of_sandbox(registry.db, sandbox_id)
+
+
 @unit_of_work
 async def revoke_key(ctx: Context, prefix: str) -> None:
     """Revoke a key by its prefix; NotFound `key-not-found`."""
-    async with ctx.db.transaction() as unit:
-        if not await api_keys.revoke(unit, ctx.caller.sandbox_id, prefix):
+    await revoke_key_of(ctx.registry, ctx.caller.sandbox_id, prefix)
+
+
+async def revoke_key_of(registry: Registry, sandbox_id: UUID, prefix: str) -> None:
+    """Revoke a key of any sandbox: the operator's."""
+    async with registry.db.transaction() as unit:
+        if not await api_keys.revoke(unit, sandbox_id, prefix):
             raise NotFound("key-not-found")
+
+
+async def _require(registry: Registry, sandbox_id: UUID) -> None:
+    if await sandboxes.load(registry.db, sandbox_id) is None:
+        raise NotFound("sandbox-not-found")
 
 
 def _new_key(
@@ -170,10 +221,10 @@ def _new_key(
     return NewKey(key=key, prefix=key[:_PREFIX_LENGTH], name=name, role=role, scopes=scopes, expires_at=expires_at)
 
 
-async def _add_key(unit: Session, sandbox: Sandbox, made: NewKey) -> None:
+async def _add_key(unit: Session, sandbox_id: UUID, made: NewKey) -> None:
     await api_keys.add(
         unit,
-        sandbox.sandbox_id,
+        sandbox_id,
         hash_of(made.key),
         prefix=made.prefix,
         name=made.name,

@@ -1,8 +1,7 @@
 """The specimen run: a card for each specimen document that may enter, and the reason for each that may not.
 
-Specimens are zones that states and programmers have published. What ought to become of each is worked out here a second
-time, from the columns of the zone and from what the file says of its digits, without the reader and the rules of
-`app.domain`; a line on which the two don't agree is what this run is for.
+Specimens are zones that states and programmers have published. What the registry does with each is held against what
+`expectations` says of it; a line on which the two don't agree is what this run is for.
 """
 
 import json
@@ -11,19 +10,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from rich.markup import escape
 from rich.table import Table
 
 from app.domain.application import Application, DocumentFields, EntryAt, HolderFields, VisaFields
 from app.domain.card import Basis, Card, Purpose, Status, VisaKind
 from app.domain.clock import instant_text
 from app.domain.errors import Refusal
-from app.domain.identity import BirthDate
 from app.domain.number import grouped
-from app.policies import reference
 from app.services import cards, clocks, lookups, sandboxes
 from app.services.access import Context, Registry
 from app.services.lookups import DocumentGiven, Match
 from app.services.repeats import Attempt
+from app.simulation.expectations import Columns, columns_of, obstacles
 
 AT = datetime(2026, 12, 1, 6, tzinfo=UTC)
 CHECKPOINT = "SHEREMETYEVO-AIR"
@@ -130,97 +129,6 @@ def _specimen(entry: object, where: str, *, valid: bool) -> Specimen:
     )
 
 
-# What ought to happen ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Columns:
-    """The columns of a zone, cut out by position and believed."""
-
-    code: str
-    issuing_state: str
-    nationality: str
-    number: str
-    born: str
-    expires: str
-    surname: str
-    given_names: str
-
-    @property
-    def person(self) -> tuple[str, ...]:
-        """What two documents of one person share for the registry."""
-        return self.issuing_state, self.number, self.born, self.given_names
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        """What a look-up by name and birth date goes by."""
-        return self.surname, self.given_names, self.born
-
-    def expires_on(self, today: date) -> date | None:
-        """Read the day of expiry: this century's, unless that is more than sixty years ahead."""
-        try:
-            year, month, day = 2000 + int(self.expires[:2]), int(self.expires[2:4]), int(self.expires[4:])
-            ahead = (year, month, day) > (today.year + 60, today.month, today.day)
-            return date(year - 100 if ahead else year, month, day)
-        except ValueError:  # unknown, or no day
-            return None
-
-    def birth_date(self, today: date) -> BirthDate:
-        """Read the birth date: the latest that is not after `today`."""
-        parts = [int(part) for part in (self.born[:2], self.born[2:4], self.born[4:]) if part != "<<"]
-        full = BirthDate(**dict(zip(("year", "month", "day"), [2000 + parts[0], *parts[1:]], strict=False)))
-        return replace(full, year=full.year - 100) if full.earliest() > today else full
-
-
-_WIDTH_OF_CARDS = 30
-_PLACE_OF_NUMBER_DIGIT = 14
-
-
-def _columns(lines: Sequence[str]) -> _Columns | None:
-    """Cut a zone of three lines of 30, or two of 36 or 44; None for anything else."""
-    lines = [line.strip().upper() for line in lines]
-    first, second = (*lines, "", "")[:2]
-    if [len(line) for line in lines] == [_WIDTH_OF_CARDS] * 3:
-        number, digit, more = first[5:14], first[_PLACE_OF_NUMBER_DIGIT], first[15:]
-        nationality, born, expires, names = second[15:18], second[:6], second[8:14], lines[2]
-    elif [len(line) for line in lines] in ([36, 36], [44, 44]):
-        number, digit, more = second[:9], second[9], second[28:35]
-        nationality, born, expires, names = second[10:13], second[13:19], second[21:27], first[5:]
-    else:
-        return None
-    if digit == "<":  # a long number goes on up to the filler, its digit last
-        number += more.partition("<")[0][:-1]
-    surname, _, given_names = names.partition("<<")
-    return _Columns(
-        code=first[:2],
-        issuing_state=first[2:5].rstrip("<"),
-        nationality=nationality.rstrip("<"),
-        number=number.replace("<", ""),
-        born=born,
-        expires=expires,
-        surname=" ".join(surname.split("<")).strip(),
-        given_names=" ".join(given_names.replace("<", " ").split()),
-    )
-
-
-def _obstacles(specimen: Specimen, columns: _Columns | None, today: date) -> Collection[str]:
-    """List every reason to refuse that a look at the columns finds; any of them may be the one that is given."""
-    if columns is None:
-        return {"mrz-structure"}
-    if columns.code.startswith("V"):
-        return {"visa-zone"}
-    if not specimen.valid:
-        return {"mrz-check-digit"}
-    states = {columns.issuing_state, columns.nationality}
-    expires_on = columns.expires_on(today)
-    found = {
-        "unknown-state": not states <= reference.known_states(),
-        "no-card-needed": columns.nationality == "RUS",
-        "document-expired": expires_on is not None and expires_on < today,
-    }
-    return {reason for reason, applies in found.items() if applies}
-
-
 # What does happen ----------------------------------------------------------------------------------------------------
 
 
@@ -229,7 +137,7 @@ class _Trial:
     """A specimen under way, with the line that is written about it and the card where one is issued."""
 
     specimen: Specimen
-    columns: _Columns | None
+    columns: Columns | None
     line: Line
     card: Card | None = None
 
@@ -255,7 +163,7 @@ async def run(registry: Registry, specimens: Sequence[Specimen], *, at: datetime
 
 
 def _trial(specimen: Specimen) -> _Trial:
-    columns = _columns(specimen.lines)
+    columns = columns_of(specimen.lines)
     holder = f"{columns.surname} {columns.given_names}".strip() if columns else "?"
     return _Trial(
         specimen=specimen,
@@ -297,19 +205,19 @@ async def _context(registry: Registry, key: str) -> Context:
 
 async def _apply(ctx: Context, trial: _Trial, place: int, today: date) -> None:
     """Apply for a card, and hold the answer against what the columns say."""
-    obstacles = _obstacles(trial.specimen, trial.columns, today)
+    against = obstacles(trial.columns, valid=trial.specimen.valid, today=today)
     try:
         shown = await cards.issue(ctx, _application(trial.specimen, place, today), _ATTEMPT)
     except Refusal as refusal:
         reason, sentence = _told(refusal)
         trial.line = replace(trial.line, reason=reason, sentence=sentence)
-        if reason not in obstacles:
-            trial.object(f"refused as {reason}, expected {_expected(obstacles)}")
+        if reason not in against:
+            trial.object(f"refused as {reason}, expected {_expected(against)}")
         return
     trial.card = card = shown.card
     trial.line = replace(trial.line, issued=True, number=card.number, last_lawful_day=card.last_lawful_day)
-    if obstacles:
-        trial.object(f"issued, expected {_expected(obstacles)}")
+    if against:
+        trial.object(f"issued, expected {_expected(against)}")
     if card.last_lawful_day != (last := today + timedelta(days=VISA_DAYS - 1)):
         trial.object(f"the last lawful day is {card.last_lawful_day}, expected {last}")
 
@@ -341,27 +249,28 @@ def _application(specimen: Specimen, place: int, today: date) -> Application:
     )
 
 
-def _expected(obstacles: Collection[str]) -> str:
-    return f"refused as {' or '.join(sorted(obstacles))}" if obstacles else "a card"
+def _expected(against: Collection[str]) -> str:
+    return f"refused as {' or '.join(sorted(against))}" if against else "a card"
 
 
 async def _look_up(ctx: Context, trial: _Trial, inside: Sequence[_Trial], today: date) -> None:
     """Look for the card in four ways; each must lead to it, and to nobody else who is inside.
 
-    Only the name may lead to others as well: to those who share name and birth date, and to all of them.
+    Only a name may lead to others as well: specimens share names and birth dates, and JOERG answers to JOEORG too.
     """
     card, columns = trial.card, trial.columns
-    if card is None or columns is None:
+    born = columns.birth_date(today) if columns else None
+    if card is None or columns is None or born is None:
         return
-    born = columns.birth_date(today)
     given = DocumentGiven(issuing_state=columns.issuing_state, number=columns.number, birth_date=born)
     name = f"{columns.given_names} {columns.surname}".strip().title()
     alone = {card.number}
-    namesakes = {one.card.number for one in inside if one.card and one.columns and one.columns.named == columns.named}
+    of_that_day = {one.card.number for one in inside if one.card and one.columns and one.columns.born == columns.born}
+    by_name = _numbers(await lookups.by_name(ctx, name, born, departed=False))
     found = LookedUp(
         document=_numbers(await lookups.by_document(ctx, given, departed=False)) == alone,
         mrz=_numbers(await lookups.by_zone(ctx, trial.specimen.lines, departed=False)) == alone,
-        name=_numbers(await lookups.by_name(ctx, name, born, departed=False)) == namesakes,
+        name=alone <= by_name <= of_that_day,
         number=_numbers(await lookups.by_number(ctx, grouped(card.number).lower(), born, departed=False)) == alone,
     )
     trial.line = replace(trial.line, looked_up=found)
@@ -405,6 +314,7 @@ _SENTENCES = {
     "mrz-check-digit": "wrong check digit: {checks}",
     "mrz-structure": "not the lines of a zone",
     "unknown-state": "no such state: {code}",
+    "missing": "the birth date is not known",
 }
 
 
@@ -423,8 +333,8 @@ def table(lines: Iterable[Line]) -> Table:
         shown.add_column(heading, no_wrap=heading == "specimen")
     for line in lines:
         shown.add_row(
-            line.specimen_id,
-            line.holder,
+            escape(line.specimen_id),
+            escape(line.holder),
             grouped(line.number) if line.number else line.sentence,
             _ways(line.looked_up) if line.looked_up else "",
             str(line.last_lawful_day or ""),

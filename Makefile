@@ -1,0 +1,66 @@
+# The two commands of a fresh machine are `make run` and `make test`; both need python3 (3.11 or later), make and git.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock demo-reset openapi clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+run: $(VENV)/.runtime ## Serve the registry with a demo sandbox on 127.0.0.1:8000
+	@$(BIN)/migcard migrate
+	@exec $(BIN)/migcard serve
+
+test: $(VENV)/.dev ## Run every test, on both databases
+	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term:skip-covered
+
+check: $(VENV)/.dev ## Lint, format, types, layers and the fast tests, in under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry app
+	$(BIN)/python -m pytest -n auto tests/domain tests/policies
+
+bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route
+	$(BIN)/python -m bench
+
+demo-reset: $(VENV)/.runtime ## Make the demo sandbox anew
+	@$(BIN)/migcard migrate
+	@$(BIN)/migcard sandboxes reset-demo
+
+openapi: $(VENV)/.dev ## Write docs/openapi.json
+	$(BIN)/migcard openapi > docs/openapi.json
+
+LOCK := $(BIN)/uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate --quiet pyproject.toml --group pyproject.toml:build
+
+lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
+	$(LOCK) --upgrade -o requirements/runtime.txt
+	$(LOCK) --upgrade --group pyproject.toml:dev -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## Remove the environment and what was generated, not var/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* *.egg-info
+
+$(VENV)/.base:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Install Python 3.11 or later, or name it: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "Install Python's venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# the project itself is installed in place, without asking a registry again
+INSTALL = $(PIP) install --require-hashes -r $< && $(PIP) install --no-build-isolation --no-deps -e . && touch $@
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/.base
+	@[ -e $(VENV)/.dev ] || echo "Installing the environment …"
+	@$(INSTALL)
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.base
+	@echo "Installing the development environment …"
+	@$(INSTALL) $(VENV)/.runtime

@@ -1,0 +1,261 @@
+"""The `migcard` command."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, NoReturn
+from uuid import UUID
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from app import config
+from app.config import ConfigurationError, Mode, Settings
+from app.db import engine, schema
+from app.db.engine import Unavailable
+from app.db.schema import SchemaNotAtHeadError
+from app.db.vault import WrongMasterKeyError
+from app.main import create_app, open_database, registry
+from app.services import sandboxes
+from app.services.access import Registry, Role
+from app.simulation import demo as demo_world
+from app.simulation import specimens
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help="The electronic migration card registry.")
+keys = typer.Typer(no_args_is_help=True, help="API keys of a sandbox.")
+boxes = typer.Typer(no_args_is_help=True, help="Sandboxes.")
+cli.add_typer(keys, name="keys")
+cli.add_typer(boxes, name="sandboxes")
+
+DEMO = "Demo"
+_SPECIMENS = Path(__file__).parents[1] / "tests" / "data" / "mrz.json"
+_out = Console()
+
+
+def main() -> None:
+    """Run the command; what an operator can mend is said in a line, without a traceback."""
+    try:
+        cli()
+    except (ConfigurationError, SchemaNotAtHeadError, WrongMasterKeyError, Unavailable) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(1)
+
+
+@asynccontextmanager
+async def _registry(settings: Settings) -> AsyncIterator[Registry]:
+    db = engine.connect(settings.database_url, pool_size=1)
+    await open_database(db)
+    try:
+        yield registry(settings, db)
+    finally:
+        await db.close()
+
+
+def _run(work: Callable[[Registry], Coroutine[Any, Any, None]]) -> None:
+    settings = config.load()
+
+    async def run() -> None:
+        async with _registry(settings) as house:
+            await work(house)
+
+    asyncio.run(run())
+
+
+# Serve ---------------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+def serve() -> None:
+    """Serve the registry; in demo mode make the demo sandbox first, and say how to reach it."""
+    settings = config.load()
+    if settings.mode is Mode.DEMO:
+        asyncio.run(_prepare_demo(settings))
+        _invite(settings)
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,  # addresses of people's cards are nobody's log line
+        log_level="warning" if settings.mode is Mode.DEMO else "info",
+        server_header=False,
+    )
+
+
+async def _prepare_demo(settings: Settings, *, anew: bool = False) -> None:
+    key = settings.read_demo_key()
+    async with _registry(settings) as house:
+        if anew or not await demo_world.is_made(house, key=key):
+            made = await demo_world.make(house, name=DEMO, key=key)
+            _out.print(f"Made the demo sandbox: {made.cards} synthetic cards.")
+
+
+def _invite(settings: Settings) -> None:
+    address = f"http://{settings.host}:{settings.port}"
+    key = settings.read_demo_key()
+    body = json.dumps(
+        {
+            "purpose": "tourism",
+            "basis": "visa_free",
+            "holder": {
+                "surname": "Specimen",
+                "given_names": "Anna",
+                "birth_date": "1990-05-12",
+                "sex": "F",
+                "citizenship": "KAZ",
+            },
+            "document": {"type": "passport", "number": "SP0000042", "issuing_state": "KAZ", "expires_on": "2031-05-01"},
+            "intended": {"from": "2026-12-10"},
+        },
+    )
+    typer.echo(
+        f"Address  {address}\n"
+        f"Docs     {address}/docs\n"
+        f"Key      {key}\n"
+        f"Try      curl -sS {address}/v1/cards -H 'Authorization: Bearer {key}' "
+        f"-H 'Content-Type: application/json' -d '{body}'\n"
+        "Stop with Ctrl-C."
+    )
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database's schema to the latest version."""
+    schema.upgrade(config.load().database_url)
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    with TemporaryDirectory() as folder:
+        app = create_app(Settings(state_dir=Path(folder)))
+    typer.echo(json.dumps(app.openapi(), ensure_ascii=False, indent=2))
+
+
+# Demo ----------------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+def demo(
+    file: Annotated[Path, typer.Argument(help="Specimen zones, JSON with `valid` and `invalid`.")] = _SPECIMENS,
+) -> None:
+    """Run the main job on specimen zones: issue, look up four ways, expire; fail when anything disagrees.
+
+    In a database of its own that is thrown away.
+    """
+    try:
+        found = specimens.read(file.read_text())
+    except (OSError, specimens.BrokenSpecimensError) as error:
+        _fail(f"{file}: {error}")
+    with TemporaryDirectory() as folder:
+        settings = Settings(database_url=f"sqlite:///{folder}/demo.db", state_dir=Path(folder))
+        schema.upgrade(settings.database_url)
+        lines = asyncio.run(_run_specimens(settings, found))
+    _out.print(specimens.table(lines))
+    disagreeing = [line for line in lines if not line.agrees]
+    _out.print(
+        f"{len(lines)} specimens, {sum(line.issued for line in lines)} cards issued, {len(disagreeing)} disagree."
+    )
+    if disagreeing:
+        raise typer.Exit(1)
+
+
+async def _run_specimens(settings: Settings, found: list[specimens.Specimen]) -> list[specimens.Line]:
+    async with _registry(settings) as house:
+        return await specimens.run(house, found)
+
+
+# Sandboxes and keys --------------------------------------------------------------------------------------------------
+
+
+@boxes.command("create")
+def create_sandbox(
+    name: str, days: Annotated[int | None, typer.Option(min=1, help="How long it lives; for ever when absent.")] = None
+) -> None:
+    """Make a sandbox, its clock frozen at the real instant, and print its key: it is shown this once."""
+
+    async def work(house: Registry) -> None:
+        life = timedelta(days=days) if days else None
+        sandbox, key = await sandboxes.create(house, name=name, time_to_live=life)
+        typer.echo(f"{sandbox.sandbox_id}\n{key.key}")
+
+    _run(work)
+
+
+@boxes.command("list")
+def list_sandboxes() -> None:
+    """List all sandboxes."""
+
+    async def work(house: Registry) -> None:
+        table = Table("id", "name", "clock", "policy", "expires")
+        for one in await sandboxes.every(house):
+            expires = one.expires_at.isoformat() if one.expires_at else "never"
+            table.add_row(str(one.sandbox_id), one.name, one.clock.mode, one.policy, expires)
+        _out.print(table)
+
+    _run(work)
+
+
+@boxes.command("reset-demo")
+def reset_demo() -> None:
+    """Make the demo sandbox anew."""
+    asyncio.run(_prepare_demo(config.load(), anew=True))
+
+
+@boxes.command("purge")
+def purge() -> None:
+    """Delete what reset and deleted sandboxes have left; their keys are destroyed already."""
+
+    async def work(house: Registry) -> None:
+        typer.echo(f"{await sandboxes.purge(house)} worlds purged")
+
+    _run(work)
+
+
+@keys.command("create")
+def create_key(sandbox: UUID, role: Role, name: str = "made by the operator") -> None:
+    """Make a key of a role for a sandbox and print it: it is shown this once."""
+
+    async def work(house: Registry) -> None:
+        made = await sandboxes.add_key_for(house, sandbox, name=name, role=role)
+        typer.echo(made.key)
+
+    _run(work)
+
+
+@keys.command("list")
+def list_keys(sandbox: UUID) -> None:
+    """List the keys of a sandbox that are in force."""
+
+    async def work(house: Registry) -> None:
+        table = Table("prefix", "name", "role", "scopes", "last used")
+        for one in await sandboxes.keys_of(house, sandbox):
+            used = one.last_used_at.isoformat() if one.last_used_at else "never"
+            table.add_row(one.prefix, one.name, one.role or "–", " ".join(sorted(one.scopes)), used)
+        _out.print(table)
+
+    _run(work)
+
+
+@keys.command("revoke")
+def revoke_key(sandbox: UUID, prefix: str) -> None:
+    """Revoke a key by its prefix."""
+
+    async def work(house: Registry) -> None:
+        await sandboxes.revoke_key_of(house, sandbox, prefix)
+
+    _run(work)
