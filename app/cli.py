@@ -19,10 +19,12 @@ from rich.table import Table
 from app import config
 from app.config import ConfigurationError, Mode, Settings
 from app.db import engine, schema
-from app.db.engine import Unavailable
+from app.db.engine import Duplicate, Unavailable
 from app.db.schema import SchemaNotAtHeadError
 from app.db.vault import WrongMasterKeyError
+from app.domain.errors import Refusal
 from app.main import create_app, open_database, registry
+from app.policies import sentences
 from app.services import sandboxes
 from app.services.access import Registry, Role
 from app.simulation import demo as demo_world
@@ -45,6 +47,8 @@ def main() -> None:
         cli()
     except (ConfigurationError, SchemaNotAtHeadError, WrongMasterKeyError, Unavailable) as error:
         _fail(str(error))
+    except Refusal as refusal:
+        _fail(sentences.problems()[refusal.code].detail.told("en", refusal.values))
 
 
 def _fail(message: str) -> NoReturn:
@@ -100,7 +104,10 @@ async def _prepare_demo(settings: Settings, *, anew: bool = False) -> None:
     key = settings.read_demo_key()
     async with _registry(settings) as house:
         if anew or not await demo_world.is_made(house, key=key):
-            made = await demo_world.make(house, name=DEMO, key=key)
+            try:
+                made = await demo_world.make(house, name=DEMO, key=key)
+            except Duplicate:
+                _fail("The demo key is in this database already, revoked or expired: set MIGCARD_DEMO_KEY to another.")
             _out.print(f"Made the demo sandbox: {made.cards} synthetic cards.")
 
 
@@ -159,7 +166,7 @@ def demo(
     """
     try:
         found = specimens.read(file.read_text())
-    except (OSError, specimens.BrokenSpecimensError) as error:
+    except (OSError, ValueError) as error:  # not there, not text, or not specimens
         _fail(f"{file}: {error}")
     with TemporaryDirectory() as folder:
         settings = Settings(database_url=f"sqlite:///{folder}/demo.db", state_dir=Path(folder))

@@ -252,7 +252,7 @@ async def listing(
     limit: int,
     personal: bool,
 ) -> Page:
-    """List cards, newest declaration first. `filters` are those of `db/cards.py`; `personal` opens the personal part."""
+    """List cards, newest declared first. `filters` are those of `db/cards.py`; `personal` opens the personal part."""
     if personal:
         ctx.require(Scope.CARDS_SEARCH)
     statement = rows.listing(frozenset(filters), status, after=after is not None, personal=personal)

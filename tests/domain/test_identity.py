@@ -356,7 +356,7 @@ def test_a_person_without_names_is_not_found(query: str) -> None:
         ("aa 12-34 567", "AA1234567"),
         ("L898902C<", "L898902C"),
         ("7", "7"),
-        ("1" * 20, "1" * 20),
+        ("1" * 24, "1" * 24),
         ("II-АН 123456", "IIАН123456"),
     ],
 )
@@ -364,7 +364,7 @@ def test_a_document_number_is_its_letters_and_digits(typed: str, number: str) ->
     assert canonical_document_number(typed) == number
 
 
-@pytest.mark.parametrize("typed", ["", " - ", "<<<", "1" * 21, "12#4", "12.4", "№1", "٣", "ß", "²"])
+@pytest.mark.parametrize("typed", ["", " - ", "<<<", "1" * 25, "12#4", "12.4", "№1", "٣", "ß", "²"])
 def test_other_document_numbers_are_refused(typed: str) -> None:
     with pytest.raises(ValueError, match="1 to 20"):
         canonical_document_number(typed)
