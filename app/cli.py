@@ -23,14 +23,19 @@ from app.db.engine import Duplicate, Unavailable
 from app.db.schema import SchemaNotAtHeadError
 from app.db.vault import WrongMasterKeyError
 from app.domain.errors import Refusal
-from app.main import create_app, open_database, registry
+from app.main import create_app, open_database, registry, wait_for
 from app.policies import sentences
 from app.services import sandboxes
 from app.services.access import Registry, Role
 from app.simulation import demo as demo_world
 from app.simulation import specimens
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, help="The electronic migration card registry.")
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The electronic migration card registry.",
+)
 keys = typer.Typer(no_args_is_help=True, help="API keys of a sandbox.")
 boxes = typer.Typer(no_args_is_help=True, help="Sandboxes.")
 cli.add_typer(keys, name="keys")
@@ -38,7 +43,7 @@ cli.add_typer(boxes, name="sandboxes")
 
 DEMO = "Demo"
 _SPECIMENS = Path(__file__).parents[1] / "tests" / "data" / "mrz.json"
-_out = Console()
+_out = Console(width=None if sys.stdout.isatty() else 140)  # a pipe would be cut to 80 columns
 
 
 def main() -> None:
@@ -142,7 +147,15 @@ def _invite(settings: Settings) -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database's schema to the latest version."""
-    schema.upgrade(config.load().database_url)
+    url = config.load().database_url
+
+    async def wait() -> None:
+        db = engine.connect(url, pool_size=1)
+        await wait_for(db)
+        await db.close()
+
+    asyncio.run(wait())
+    schema.upgrade(url)
 
 
 @cli.command()

@@ -4,15 +4,17 @@ Real time is asked of the database, so that all processes agree on it.
 """
 
 import os
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_VISIBLE = r"^[!-~]{16,128}$"
+_VISIBLE = re.compile(r"[!-~]{16,128}")
+_MASTER_KEY = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 class Mode(StrEnum):
@@ -28,16 +30,34 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MIGCARD_", extra="forbid")
 
     mode: Mode = Mode.DEMO
-    database_url: str = "sqlite:///var/migcard.db"
+    database_url: Annotated[str, Field(pattern=r"^(sqlite:///[^:]|postgresql(\+asyncpg)?://)")] = (
+        "sqlite:///var/migcard.db"
+    )
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     pool_size: Annotated[int, Field(ge=1, le=100)] = 10
     master_key: SecretStr | None = None
-    operator_key: Annotated[SecretStr, StringConstraints(pattern=_VISIBLE)] | None = None
-    demo_key: Annotated[SecretStr, StringConstraints(pattern=_VISIBLE)] | None = None
+    operator_key: SecretStr | None = None
+    demo_key: SecretStr | None = None
     cors_origins: str = ""
     state_dir: Path = Path("var")
+
+    @field_validator("operator_key", "demo_key")
+    @classmethod
+    def _is_long_enough(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and not _VISIBLE.fullmatch(key.get_secret_value()):
+            message = "16 to 128 visible ASCII characters"
+            raise ValueError(message)
+        return key
+
+    @field_validator("master_key")
+    @classmethod
+    def _is_a_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and not _MASTER_KEY.fullmatch(key.get_secret_value()):
+            message = "32 bytes as 64 hexadecimal characters"
+            raise ValueError(message)
+        return key
 
     @model_validator(mode="after")
     def _production_needs_its_keys(self) -> Self:

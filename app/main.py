@@ -45,6 +45,12 @@ def registry(settings: Settings, db: Database) -> Registry:
 
 async def open_database(db: Database) -> None:
     """Wait for the database, and refuse a schema that is not the latest."""
+    await wait_for(db)
+    await schema.require_head(db)
+
+
+async def wait_for(db: Database) -> None:
+    """Open the database, patiently: it may start at the same time; Unavailable after half a minute."""
     for second in range(_PATIENCE):
         try:
             await db.open()
@@ -53,7 +59,6 @@ async def open_database(db: Database) -> None:
             if second == _PATIENCE - 1:
                 raise
             await asyncio.sleep(1)
-    await schema.require_head(db)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db.tables import metadata
 
+_LOCK = 0x6D696763617264  # "migcard"
+
 
 def _run(connection: Connection) -> None:
     context.configure(
@@ -17,6 +19,9 @@ def _run(connection: Connection) -> None:
         compare_type=True,
     )
     with context.begin_transaction():
+        if connection.dialect.name == "postgresql":
+            # several processes may start at once; the first migrates, the others find it done
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         context.run_migrations()
 
 

@@ -165,13 +165,13 @@ class PostgreSQL(Database):
     async def all(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
         compiled = self.compiled(statement)
         with _postgresql_errors():
-            async with self._pool.acquire(timeout=10) as connection:
+            async with self._pool.acquire() as connection:
                 raw = await connection.fetch(compiled.text, *compiled.arguments(values))
         return [compiled.row(one) for one in raw]
 
     async def run(self, statement: Statement, /, **values: Any) -> int:  # noqa: ANN401
         with _postgresql_errors():
-            async with self._pool.acquire(timeout=10) as connection:
+            async with self._pool.acquire() as connection:
                 return await _PostgreSQLTransaction(self, connection).run(statement, **values)
 
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
@@ -180,7 +180,7 @@ class PostgreSQL(Database):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         with _postgresql_errors():
-            async with self._pool.acquire(timeout=10) as connection, connection.transaction():
+            async with self._pool.acquire() as connection, connection.transaction():
                 yield _PostgreSQLTransaction(self, connection)
 
 
@@ -347,5 +347,5 @@ def connect(url: str, *, pool_size: int = 10) -> Database:
         return PostgreSQL(url, pool_size=pool_size)
     if backend == "sqlite":
         return SQLite(url)
-    message = f"MIGCARD_DATABASE_URL must be sqlite or postgresql, not {backend}"
+    message = f"a database of the kind {backend}, which is neither sqlite nor postgresql"
     raise ValueError(message)
