@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import asyncpg
+from rich.console import Console
 
 from app.config import Settings
 from app.db import engine, schema
@@ -35,6 +35,7 @@ _SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 _AT = datetime(2026, 12, 1, 6, tzinfo=UTC)
 _MASTER_KEY = "00" * 32
 _MARKER = "MARKER"
+_OUT = Console(highlight=False, soft_wrap=True)
 _BODY: dict[str, object] = {
     "purpose": "employment",
     "basis": "visa_free",
@@ -75,11 +76,11 @@ def main() -> None:
         }
         ours = stack.enter_context(_serving(["--factory", "app.main:create_app"], environment))
         bare = stack.enter_context(_serving(["bench.bare:app"], environment))
-        print(
+        _OUT.print(
             f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {_CARDS} cards, "
             f"{load.CONNECTIONS} connections, medians of {_ROUNDS} rounds of {_SECONDS} s"
         )
-        print(f"{'':20}{'ours/s':>10}{'bare/s':>10}{'ratio':>8}{'p99 ms':>9}{'bare p99':>9}")
+        _OUT.print(f"{'':20}{'ours/s':>10}{'bare/s':>10}{'ratio':>8}{'p99 ms':>9}{'bare p99':>9}")
         for name, script in scripts.items():
             path = folder / f"{name.split()[0]}.lua"
             path.write_text(script)
@@ -98,7 +99,7 @@ def _report(name: str, rounds: Sequence[tuple[Measured, Measured]]) -> None:
     ours, bare = median(one.rate for one, _ in rounds), median(one.rate for _, one in rounds)
     ratio = median(one.rate / other.rate for one, other in rounds)
     slow, bare_slow = median(one.p99_ms for one, _ in rounds), median(one.p99_ms for _, one in rounds)
-    print(f"{name:20}{ours:10.0f}{bare:10.0f}{ratio:8.2f}{slow:9.1f}{bare_slow:9.1f}", flush=True)
+    _OUT.print(f"{name:20}{ours:10.0f}{bare:10.0f}{ratio:8.2f}{slow:9.1f}{bare_slow:9.1f}")
 
 
 async def _create(url: str) -> None:
@@ -152,12 +153,12 @@ def _serving(application: list[str], environment: dict[str, str]) -> Iterator[st
         "--log-level",
         "warning",
     ]
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(command, env=environment)  # noqa: S603  our own command
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(100):
             try:
-                urllib.request.urlopen(f"{address}/openapi.json", timeout=1).close()
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 break
             except OSError:
                 if process.poll() is not None:

@@ -29,7 +29,7 @@ def server(settings: Mapping[str, str] = _TESTING) -> Iterator[str]:
         if user:
             shutil.chown(home, user)
         quiet = {"stdout": subprocess.DEVNULL, "user": user, "cwd": home, "env": {"PATH": os.defpath, "LC_ALL": "C"}}
-        subprocess.run(  # type: ignore[call-overload]
+        subprocess.run(  # type: ignore[call-overload]  # noqa: S603  our own command
             [binaries / "initdb", "-D", data, "-U", "migcard", "-A", "trust", "-E", "UTF8", "--no-sync"],
             check=True,
             **quiet,
@@ -38,11 +38,11 @@ def server(settings: Mapping[str, str] = _TESTING) -> Iterator[str]:
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         command = [binaries / "pg_ctl", "-D", data, "-w", "-l", home / "log"]
         listen = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' {options}"
-        subprocess.run([*command, "-o", listen, "start"], check=True, **quiet)  # type: ignore[call-overload]
+        subprocess.run([*command, "-o", listen, "start"], check=True, **quiet)  # type: ignore[call-overload]  # noqa: S603
         try:
             yield f"postgresql://migcard@127.0.0.1:{port}"
         finally:
-            subprocess.run([*command, "-m", "immediate", "stop"], check=True, **quiet)  # type: ignore[call-overload]
+            subprocess.run([*command, "-m", "immediate", "stop"], check=True, **quiet)  # type: ignore[call-overload]  # noqa: S603
 
 
 def _copy_binaries(home: Path) -> Path:

@@ -164,8 +164,8 @@ def clock_members(time: Time) -> dict[str, object]:
     """Name what an answer says of a clock."""
     return {
         "now": time.now,
-        "mode": time.clock.mode,
-        "speed": time.clock.speed,
+        "mode": time.mode,
+        "speed": time.speed,
         "state": "ready",
         "zone": MOSCOW,
     }

@@ -78,6 +78,7 @@ class CurrentSandboxOut(SandboxOut):
         NewSandboxOut,
         status=201,
         body=True,
+        repeatable=True,
         open_to_all=True,
         problems={401: ["key-missing", "key-unknown"], 403: ["scope-missing"]},
     ),
@@ -96,6 +97,7 @@ async def create(request: Request, body: Annotated[SandboxIn, Body(openapi_examp
         speed=body.clock.speed,
         policy=body.policy,
         time_to_live=None if by_operator else DEMO_LIFE,
+        attempt=await attempt(request, "createSandbox"),
     )
     members = _members(sandbox, sandbox.clock.at(sandbox.created_at)) | {"key": key.key}
     return Response(to_json(members), 201, media_type=render.JSON)
@@ -145,7 +147,7 @@ def _members(sandbox: Sandbox, now: datetime) -> dict[str, object]:
         "id": f"sbx_{sandbox.sandbox_id.hex}",
         "name": sandbox.name,
         "world": f"wld_{sandbox.world_id.hex}",
-        "clock": clock_members(Time(now=now, clock=sandbox.clock)),
+        "clock": clock_members(Time(now=now, mode=sandbox.clock.mode, speed=sandbox.clock.speed)),
         "policy": sandbox.policy,
         "expires_at": sandbox.expires_at,
     }

@@ -51,3 +51,9 @@ def in_sandbox(found: Select[Any], *order: str, descending: bool = False, replay
 
 HERE = in_sandbox(select(literal_column("1").label("here")), replay=True)
 """Nothing but the sandbox itself, and the record of an idempotency key."""
+
+OF_KEY = select(idempotency).where(
+    idempotency.c.sandbox_id == SANDBOX,
+    idempotency.c.key == bindparam("key", type_=idempotency.c.key.type),
+)
+"""The record of an idempotency key on its own."""

@@ -87,6 +87,10 @@ class MasterKey:
             message = "MIGCARD_MASTER_KEY is not the key that this database was written with"
             raise WrongMasterKeyError(message) from error
 
+    def mac(self, body: bytes) -> bytes:
+        """Authenticate a request body that belongs to no world yet, to recognise it without keeping it."""
+        return hmac.digest(self.key, body, hashlib.sha256)
+
     def _wrap(self, key: bytes, purpose: str, dice: Dice) -> bytes:
         nonce = dice(_NONCE_BYTES)
         return nonce + AESGCM(self.key).encrypt(nonce, key, purpose.encode())

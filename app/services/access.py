@@ -15,6 +15,7 @@ from app.db import sandboxes
 from app.db.cards import Sealed
 from app.db.engine import Busy, Database, Duplicate, Row, Statement
 from app.db.sandboxes import KeyHolder
+from app.db.scoped import HERE
 from app.db.vault import Dice, MasterKey, WorldKeys
 from app.domain.clock import Mode
 from app.domain.errors import Forbidden, Unknown
@@ -192,6 +193,10 @@ class Context:
             raise StaleCallerError
         first = rows[0]
         return Read(first, rows if first["found"] is not None else [], self.caller.clock.at(first["real_now"]))
+
+    async def confirm(self) -> None:
+        """Make sure, before statements that bring no epoch along, that the caller is still who they were."""
+        await self.read(HERE, key=None)
 
     async def now(self) -> datetime:
         """Tell sandbox time before a statement that needs it as a parameter: a frozen clock costs no statement."""

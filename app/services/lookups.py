@@ -56,6 +56,10 @@ class DocumentGiven:
 @unit_of_work
 async def by_document(ctx: Context, given: DocumentGiven, *, departed: bool) -> list[Match]:
     """Find by issuing state, document number and birth date, among all documents of a person."""
+    return await _by_document(ctx, given, departed=departed)
+
+
+async def _by_document(ctx: Context, given: DocumentGiven, *, departed: bool) -> list[Match]:
     hashes = [_fold_hash(ctx, given)]
     read = await ctx.read(rows.BY_DOCUMENT, hashes=hashes, departed=int(departed))
     exact = _exact_hash(ctx, given)
@@ -69,6 +73,7 @@ async def by_document(ctx: Context, given: DocumentGiven, *, departed: bool) -> 
     return _matches(ctx, read, match)
 
 
+@unit_of_work
 async def by_zone(ctx: Context, lines: Sequence[str], *, departed: bool) -> list[Match]:
     """Find by the document, number and birth date of a machine-readable zone; RuleViolation when it is wrong."""
     zone = mrz.parse(lines, today=local_day(await ctx.now(), MOSCOW))
@@ -79,7 +84,7 @@ async def by_zone(ctx: Context, lines: Sequence[str], *, departed: bool) -> list
     given = DocumentGiven(
         issuing_state=state_code(zone.issuing_state), number=zone.document_number, birth_date=zone.birth_date
     )
-    return await by_document(ctx, given, departed=departed)
+    return await _by_document(ctx, given, departed=departed)
 
 
 @unit_of_work

@@ -5,17 +5,21 @@ The body is not kept, only its HMAC; the answer is rendered again from the facts
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from app.db.engine import Row
+from app.db.engine import Row, Session
+from app.db.scoped import OF_KEY
 from app.db.tables import idempotency
-from app.db.write import Step, added, changed
+from app.db.write import Step, added, changed, store_in
 from app.domain.errors import Conflict, RuleViolation
 from app.services.access import Context, Read
 
 _REMEMBERED = timedelta(hours=24)
 CREATED = 201
+_NO_SANDBOX = UUID(int=0)
+"""Owns the keys of requests that make a sandbox and so have none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +71,18 @@ def remember(
     if read.head["replay_operation"] is not None:  # it was there, and too old to count
         return [changed(idempotency, where, **values)]
     return [added(idempotency, **where, **values)]
+
+
+async def refuse_repeat(unit: Session, attempt: Attempt, *, real: datetime, mac: bytes) -> None:
+    """Keep the key of a request that makes a sandbox; a repeat is refused, since its answer held a new API key."""
+    where = {"sandbox_id": _NO_SANDBOX, "key": attempt.key}
+    record = await unit.one(OF_KEY, **where)
+    values = {"operation": attempt.operation, "body_mac": mac, "status": CREATED, "written_at": real}
+    if record is None:
+        await store_in(unit, [added(idempotency, **where, **values)])
+    elif real - record["written_at"] >= _REMEMBERED:
+        await store_in(unit, [changed(idempotency, where, **values)])
+    elif record["body_mac"] != mac:
+        raise RuleViolation("idempotency-key-reused")
+    else:
+        raise Conflict("answer-not-repeatable")

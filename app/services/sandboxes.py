@@ -16,7 +16,7 @@ from app.domain.card import Status
 from app.domain.clock import Clock, Mode, within_range
 from app.domain.errors import NotFound, violation
 from app.services.access import SCOPES_OF, Context, Registry, Role, Scope, StaleCallerError, hash_of, unit_of_work
-from app.services.repeats import Attempt, earlier, remember
+from app.services.repeats import Attempt, earlier, refuse_repeat, remember
 
 DEFAULT_POLICY = "ru"
 _PREFIX_LENGTH = 12
@@ -53,6 +53,7 @@ async def create(
     policy: str = DEFAULT_POLICY,
     time_to_live: timedelta | None = None,
     key: str | None = None,
+    attempt: Attempt | None = None,
 ) -> tuple[Sandbox, NewKey]:
     """Make a sandbox on an empty world, by default frozen at the real instant, and a key of the role tester.
 
@@ -77,6 +78,8 @@ async def create(
     )
     made = _new_key(registry, name="first key", role=Role.TESTER, scopes=SCOPES_OF[Role.TESTER], key=key)
     async with registry.db.transaction() as unit:
+        if attempt and attempt.key:
+            await refuse_repeat(unit, attempt, real=real, mac=registry.master.mac(attempt.body))
         await sandboxes.add_world(unit, world_id, registry.master.new_world(registry.dice, world=str(world_id)))
         await sandboxes.add(unit, sandbox)
         await _add_key(unit, sandbox.sandbox_id, made)
@@ -95,6 +98,7 @@ async def current(ctx: Context) -> Current:
 @unit_of_work
 async def reset(ctx: Context) -> Current:
     """Give the sandbox a new, empty world; clock, policy and keys stay. The old world's keys are destroyed at once."""
+    await ctx.confirm()
     registry = ctx.registry
     async with ctx.db.transaction() as unit:
         sandbox = await sandboxes.load(unit, ctx.caller.sandbox_id, locked=True)
@@ -114,6 +118,7 @@ async def reset(ctx: Context) -> Current:
 @unit_of_work
 async def delete(ctx: Context) -> None:
     """Delete the sandbox with its keys, and destroy the keys of its world."""
+    await ctx.confirm()
     async with ctx.db.transaction() as unit:
         sandbox = await sandboxes.load(unit, ctx.caller.sandbox_id, locked=True)
         if sandbox is None:
@@ -181,6 +186,7 @@ async def add_key_for(registry: Registry, sandbox_id: UUID, *, name: str, role: 
 @unit_of_work
 async def keys(ctx: Context) -> list[ApiKey]:
     """List the keys of the caller's sandbox."""
+    await ctx.confirm()
     return await api_keys.of_sandbox(ctx.db, ctx.caller.sandbox_id)
 
 
@@ -193,6 +199,7 @@ async def keys_of(registry: Registry, sandbox_id: UUID) -> list[ApiKey]:
 @unit_of_work
 async def revoke_key(ctx: Context, prefix: str) -> None:
     """Revoke a key by its prefix; NotFound `key-not-found`."""
+    await ctx.confirm()
     await revoke_key_of(ctx.registry, ctx.caller.sandbox_id, prefix)
 
 
