@@ -2,7 +2,6 @@
 
 import logging
 import re
-from base64 import b32encode
 from collections.abc import Callable
 
 from fastapi import Request
@@ -31,7 +30,7 @@ class Envelope:
             return await self._app(scope, receive, send)
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
-        request_id = given if _FIT_ID.fullmatch(given) else b32encode(self._dice(10))
+        request_id = given if _FIT_ID.fullmatch(given) else self._dice(10).hex().encode()
         scope["request_id"] = request_id.decode()
 
         async def send_with_id(message: Message) -> None:

@@ -12,15 +12,13 @@ from app.domain.identity import (
     Document,
     DocumentKind,
     Holder,
-    NoTransliteration,
     Sex,
-    UnfitCharacter,
     canonical_document_number,
     check_holder,
-    mrz_name,
     state_code,
 )
 from app.domain.mrz import Format, Zone, parse
+from app.domain.names import NoTransliteration, UnfitCharacter, mrz_name
 from app.domain.number import PaperNumber
 
 T = TypeVar("T")

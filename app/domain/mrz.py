@@ -13,15 +13,8 @@ from datetime import date
 from enum import StrEnum
 
 from app.domain.errors import Note, violation
-from app.domain.identity import (
-    BirthDate,
-    NoTransliteration,
-    Sex,
-    UnfitCharacter,
-    canonical_document_number,
-    mrz_name,
-    state_code,
-)
+from app.domain.identity import BirthDate, Sex, canonical_document_number, state_code
+from app.domain.names import NoTransliteration, UnfitCharacter, mrz_name
 
 FILLER = "<"
 _WEIGHTS = (7, 3, 1)

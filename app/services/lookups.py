@@ -13,13 +13,8 @@ from app.domain import number as numbers
 from app.domain.card import Card, Particulars, State, Status
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import RuleViolation, violation
-from app.domain.identity import (
-    BirthDate,
-    canonical_document_number,
-    fold_document_number,
-    names_match,
-    state_code,
-)
+from app.domain.identity import BirthDate, canonical_document_number, fold_document_number, state_code
+from app.domain.names import names_match
 from app.domain.number import PaperNumber
 from app.services.access import Context, Read, unit_of_work
 from app.services.cards import Shown

@@ -8,13 +8,13 @@ from uuid import UUID
 from app.db import api_keys, sandboxes
 from app.db import cards as rows
 from app.db.api_keys import ApiKey
-from app.db.engine import Session
+from app.db.engine import Duplicate, Session
 from app.db.sandboxes import Sandbox
 from app.db.scoped import HERE
 from app.db.write import store_in
 from app.domain.card import Status
 from app.domain.clock import Clock, Mode, within_range
-from app.domain.errors import NotFound, violation
+from app.domain.errors import Conflict, NotFound, violation
 from app.services.access import SCOPES_OF, Context, Registry, Role, Scope, StaleCallerError, hash_of, unit_of_work
 from app.services.repeats import Attempt, earlier, refuse_repeat, remember
 
@@ -58,7 +58,7 @@ async def create(
     """Make a sandbox on an empty world, by default frozen at the real instant, and a key of the role tester.
 
     `key` is used instead of a random one where the operator chose it. RuleViolation `unknown-policy`, or an instant
-    that a clock cannot have.
+    that a clock cannot have; Conflict `answer-not-repeatable` for a repeat of the same `attempt`.
     """
     if policy not in registry.policies:
         raise violation("/policy", "unknown-policy", policy=policy)
@@ -77,12 +77,17 @@ async def create(
         expires_at=real + time_to_live if time_to_live else None,
     )
     made = _new_key(registry, name="first key", role=Role.TESTER, scopes=SCOPES_OF[Role.TESTER], key=key)
-    async with registry.db.transaction() as unit:
-        if attempt and attempt.key:
-            await refuse_repeat(unit, attempt, real=real, mac=registry.master.mac(attempt.body))
-        await sandboxes.add_world(unit, world_id, registry.master.new_world(registry.dice, world=str(world_id)))
-        await sandboxes.add(unit, sandbox)
-        await _add_key(unit, sandbox.sandbox_id, made)
+    try:
+        async with registry.db.transaction() as unit:
+            if attempt and attempt.key:
+                await refuse_repeat(unit, attempt, real=real, mac=registry.master.mac(attempt.body))
+            await sandboxes.add_world(unit, world_id, registry.master.new_world(registry.dice, world=str(world_id)))
+            await sandboxes.add(unit, sandbox)
+            await _add_key(unit, sandbox.sandbox_id, made)
+    except Duplicate as duplicate:
+        if duplicate.index == "pk_idempotency":  # the same request at the same time
+            raise Conflict("answer-not-repeatable") from None
+        raise
     return sandbox, made
 
 

@@ -9,8 +9,9 @@ import pytest
 from app.domain import mrz
 from app.domain.application import DocumentFields, HolderFields, identify, particulars
 from app.domain.card import Basis
-from app.domain.identity import check_holder, names_match
+from app.domain.identity import check_holder
 from app.domain.mrz import Format
+from app.domain.names import names_match
 from app.policies import reference
 from app.simulation import people
 from app.simulation.people import Person
