@@ -6,6 +6,7 @@ RUN python -m venv .venv && .venv/bin/pip install --no-cache-dir --require-hashe
 COPY pyproject.toml README.md LICENSE alembic.ini ./
 COPY app app
 COPY migrations migrations
+COPY tests/data tests/data
 RUN .venv/bin/pip install --no-cache-dir --no-build-isolation --no-deps -e .
 
 FROM python:3.11-slim-bookworm

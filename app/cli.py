@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from app.db.engine import Duplicate, Unavailable
 from app.db.schema import SchemaNotAtHeadError
 from app.db.vault import WrongMasterKeyError
 from app.domain.errors import Refusal
-from app.main import create_app, open_database, registry, wait_for
+from app.main import create_app, open_registry, wait_for
 from app.policies import sentences
 from app.services import sandboxes
 from app.services.access import Registry, Role
@@ -64,9 +65,9 @@ def _fail(message: str) -> NoReturn:
 @asynccontextmanager
 async def _registry(settings: Settings) -> AsyncIterator[Registry]:
     db = engine.connect(settings.database_url, pool_size=1)
-    await open_database(db)
+    house = await open_registry(settings, db)
     try:
-        yield registry(settings, db)
+        yield house
     finally:
         await db.close()
 
@@ -88,9 +89,12 @@ def _run(work: Callable[[Registry], Coroutine[Any, Any, None]]) -> None:
 def serve() -> None:
     """Serve the registry; in demo mode make the demo sandbox first, and say how to reach it."""
     settings = config.load()
+    _require_free(settings)
     if settings.mode is Mode.DEMO:
         asyncio.run(_prepare_demo(settings))
         _invite(settings)
+    else:
+        asyncio.run(_check(settings))
     uvicorn.run(
         "app.main:create_app",
         factory=True,
@@ -103,6 +107,20 @@ def serve() -> None:
         log_level="warning" if settings.mode is Mode.DEMO else "info",
         server_header=False,
     )
+
+
+def _require_free(settings: Settings) -> None:
+    """Say so now if somebody listens already, not below an invitation to use the address."""
+    try:
+        socket.create_server((settings.host, settings.port)).close()
+    except OSError as error:
+        _fail(f"{settings.host}:{settings.port} cannot be served: {error.strerror}. Set MIGCARD_PORT to another port.")
+
+
+async def _check(settings: Settings) -> None:
+    """Fail before workers start: each of them would fail on its own, and the exit code would not tell."""
+    async with _registry(settings):
+        pass
 
 
 async def _prepare_demo(settings: Settings, *, anew: bool = False) -> None:
@@ -233,7 +251,10 @@ def list_sandboxes() -> None:
 @boxes.command("reset-demo")
 def reset_demo() -> None:
     """Make the demo sandbox anew."""
-    asyncio.run(_prepare_demo(config.load(), anew=True))
+    settings = config.load()
+    if settings.mode is not Mode.DEMO:
+        _fail("There is a demo sandbox in demo mode only.")
+    asyncio.run(_prepare_demo(settings, anew=True))
 
 
 @boxes.command("purge")

@@ -27,7 +27,7 @@ class Mode(StrEnum):
 class Settings(BaseSettings):
     """What an operator sets. Every name has the prefix MIGCARD_."""
 
-    model_config = SettingsConfigDict(env_prefix="MIGCARD_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="MIGCARD_")
 
     mode: Mode = Mode.DEMO
     database_url: Annotated[str, Field(pattern=r"^(sqlite:///[^:]|postgresql(\+asyncpg)?://)")] = (
@@ -89,7 +89,12 @@ class ConfigurationError(Exception):
 
 
 def load() -> Settings:
-    """Read the environment; ConfigurationError when it is not right."""
+    """Read the environment; ConfigurationError when it is not right, or has a variable that nothing reads."""
+    known = {f"MIGCARD_{name.upper()}" for name in Settings.model_fields}
+    unknown = [name for name in os.environ if name.startswith("MIGCARD_") and name not in known]
+    if unknown:
+        message = f"{unknown[0]}: there is no such variable; there are {', '.join(sorted(known))}"
+        raise ConfigurationError(message)
     try:
         return Settings()
     except ValidationError as error:

@@ -1,6 +1,7 @@
 """The application: settings in, FastAPI out."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,10 +24,11 @@ from app.api import (
     statistics,
     zones,
 )
-from app.api.envelope import Envelope
+from app.api.envelope import Bodies, Envelope
 from app.api.security import Authenticate
 from app.config import Mode, Settings
 from app.db import engine, schema
+from app.db import sandboxes as worlds
 from app.db.engine import Database, Unavailable
 from app.db.vault import MasterKey
 from app.policies import reference as lists
@@ -42,15 +44,16 @@ _PATIENCE = 30
 _RESOURCES = (lookups, cards, border, zones, clock, sandboxes, statistics, reference, health, docs)
 
 
-def registry(settings: Settings, db: Database) -> Registry:
-    """Put together what every use case works with."""
-    return Registry(db, MasterKey.read(settings.read_master_key()), config.dice, policies())
+async def open_registry(settings: Settings, db: Database) -> Registry:
+    """Open the database and put together what every use case works with.
 
-
-async def open_database(db: Database) -> None:
-    """Wait for the database, and refuse a schema that is not the latest."""
+    SchemaNotAtHeadError for a schema that is not the latest, WrongMasterKeyError for another database's master key.
+    """
     await wait_for(db)
     await schema.require_head(db)
+    master = MasterKey.read(settings.read_master_key())
+    await worlds.require_master_key(db, master)
+    return Registry(db, master, config.dice, policies())
 
 
 async def wait_for(db: Database) -> None:
@@ -73,8 +76,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         db = engine.connect(settings.database_url, pool_size=settings.pool_size)
-        await open_database(db)
-        app.state.registry = registry(settings, db)
+        app.state.registry = await open_registry(settings, db)
+        gc.collect()
+        gc.freeze()  # what stands now stays: collections need not walk through it while requests wait
         yield
         await db.close()
 
@@ -95,6 +99,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app)
     app.mount("/static", StaticFiles(directory=docs.STATIC))
     operator_key = settings.operator_key.get_secret_value() if settings.operator_key else None
+    # the last added is the first asked
+    app.add_middleware(Bodies)
     app.add_middleware(Authenticate, operator_key=operator_key, demo=demo)
     if settings.origins:
         app.add_middleware(

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from app.config import Settings
 from app.db import engine, schema
-from app.main import registry
+from app.main import open_registry
 from app.services import cards, sandboxes
 from app.services.access import Context
 from app.services.repeats import Attempt
@@ -111,8 +111,7 @@ async def _create(url: str) -> None:
 async def _fill(url: str) -> tuple[str, str, list[str]]:
     """Issue cards through the services; give the key, the world and the numbers."""
     db = engine.connect(url)
-    await db.open()
-    house = registry(Settings(database_url=url, master_key=_MASTER_KEY), db)
+    house = await open_registry(Settings(database_url=url, master_key=_MASTER_KEY), db)
     sandbox, made = await sandboxes.create(house, name="bench", at=_AT)
     caller = await house.caller(made.key)
     assert caller  # noqa: S101  just made

@@ -92,7 +92,7 @@ async def show(request: Request, number: CardNumber) -> Response:
     shown = await cards.show(context(request), number)
     known = request.headers.get("if-none-match")
     if known is not None and _matches(known, tag := shown.card.etag_at(shown.instant)):
-        return Response(status_code=304, headers={"ETag": tag})
+        return Response(status_code=304, headers={"ETag": tag, "Vary": "Accept-Language"})
     return card_answer(request, shown, 200)
 
 

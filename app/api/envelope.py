@@ -18,18 +18,17 @@ _BODILY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Envelope:
-    """Echoes or makes X-Request-Id; refuses bodies too large (413) or not JSON (415); lets no error leak (500)."""
+    """Echoes or makes X-Request-Id, and lets no error leak (500)."""
 
     def __init__(self, app: ASGIApp, *, dice: Callable[[int], bytes]) -> None:
         self._app = app
         self._dice = dice
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its identifier, or answer why not."""
+        """Pass the request on with its identifier."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
+        given = _header(scope, b"x-request-id")
         request_id = given if _FIT_ID.fullmatch(given) else self._dice(10).hex().encode()
         scope["request_id"] = request_id.decode()
 
@@ -38,18 +37,38 @@ class Envelope:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
             await send(message)
 
-        length = headers.get(b"content-length", b"0")
-        chunked = b"transfer-encoding" in headers
-        if not length.isdigit() or int(length) > BODY_LIMIT:
-            return await _refuse("body-too-large", 413, scope, receive, send_with_id)
-        has_body = chunked or int(length) > 0
-        if has_body and scope["method"] in _BODILY and not _is_json(headers.get(b"content-type", b"")):
-            return await _refuse("unsupported-media-type", 415, scope, receive, send_with_id)
         try:
-            return await self._app(scope, _limited(receive) if chunked else receive, send_with_id)
+            return await self._app(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001  whatever it is, the client gets a problem and the log no personal data
-            _LOG.error("%s %s at %s", request_id.decode(), type(error).__name__, _place(error))
+            _LOG.error("%s %s at %s", scope["request_id"], type(error).__name__, _place(error))
             return await _refuse("internal-error", 500, scope, receive, send_with_id)
+
+
+class Bodies:
+    """Refuses bodies that are too large (413) or not JSON (415); inside of authentication, which comes first."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer why not."""
+        if scope["type"] != "http" or scope["method"] not in _BODILY:
+            return await self._app(scope, receive, send)
+        length = _header(scope, b"content-length") or b"0"
+        chunked = bool(_header(scope, b"transfer-encoding"))
+        if not length.isdigit() or int(length) > BODY_LIMIT:
+            return await _refuse("body-too-large", 413, scope, receive, send)
+        if (chunked or int(length)) and not _is_json(_header(scope, b"content-type")):
+            return await _refuse("unsupported-media-type", 415, scope, receive, send)
+        return await self._app(scope, _limited(receive) if chunked else receive, send)
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    for one, value in scope["headers"]:
+        if one == name:
+            found: bytes = value
+            return found
+    return b""
 
 
 def _is_json(content_type: bytes) -> bool:

@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1", route_class=ScopedRoute)
 
 
 class _Lookup(Asked):
-    access_purpose: AccessPurpose = Field(description="Why somebody looks; kept.")
+    access_purpose: AccessPurpose = Field(description="Why somebody looks.")
     include: list[Literal["departed"]] = Field([], description="Departed cards are found on request only.")
 
 

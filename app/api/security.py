@@ -89,5 +89,5 @@ def context(request: Request) -> Context:
     try:
         caller: Context = request.scope["caller"]
     except KeyError:
-        raise Forbidden("scope-missing", extra={"scope": "a sandbox's key"}) from None
+        raise Forbidden("scope-missing", extra={"scope": Right.SANDBOX}) from None
     return caller

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as postgresql_dialect
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from app.db.connections import Connections
 from app.db.tables import metadata
 
 Statement = Executable
@@ -130,48 +131,43 @@ class Database(Session):
         """Like `all`, for a query that may take long: it does not hold up the event loop."""
 
 
+_POSTGRESQL_SETTINGS = {
+    "application_name": "migcard",
+    "timezone": "UTC",
+    "statement_timeout": "20s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "30s",
+    "jit": "off",  # compiling a short query costs more than running it
+}
+
+
 class PostgreSQL(Database):
-    """PostgreSQL through asyncpg and its pool."""
+    """PostgreSQL through asyncpg."""
 
     def __init__(self, url: str, *, pool_size: int) -> None:
         super().__init__()
-        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        self._pool_size = pool_size
-        self._pool: asyncpg.Pool[asyncpg.Record]
+        dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._connections = Connections(dsn, size=pool_size, settings=_POSTGRESQL_SETTINGS)
         self.dialect = postgresql_dialect.dialect()  # type: ignore[no-untyped-call]
 
     async def open(self) -> None:
         with _postgresql_errors():
-            self._pool = await asyncpg.create_pool(
-                self._dsn,
-                min_size=1,
-                max_size=self._pool_size,
-                timeout=5,
-                command_timeout=30,
-                reset=_reset,
-                server_settings={
-                    "application_name": "migcard",
-                    "timezone": "UTC",
-                    "statement_timeout": "20s",
-                    "lock_timeout": "5s",
-                    "idle_in_transaction_session_timeout": "30s",
-                    "jit": "off",  # compiling a short query costs more than running it
-                },
-            )
+            async with self._connections.use() as connection:
+                await connection.fetchval("SELECT 1")
 
     async def close(self) -> None:
-        await self._pool.close()
+        await self._connections.close()
 
     async def all(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
         compiled = self.compiled(statement)
         with _postgresql_errors():
-            async with self._pool.acquire() as connection:
+            async with self._connections.use() as connection:
                 raw = await connection.fetch(compiled.text, *compiled.arguments(values))
         return [compiled.row(one) for one in raw]
 
     async def run(self, statement: Statement, /, **values: Any) -> int:  # noqa: ANN401
         with _postgresql_errors():
-            async with self._pool.acquire() as connection:
+            async with self._connections.use() as connection:
                 return await _PostgreSQLTransaction(self, connection).run(statement, **values)
 
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
@@ -180,7 +176,7 @@ class PostgreSQL(Database):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         with _postgresql_errors():
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with self._connections.use() as connection, connection.transaction():
                 yield _PostgreSQLTransaction(self, connection)
 
 
@@ -199,15 +195,6 @@ class _PostgreSQLTransaction(Session):
         tag: str = await self._connection.execute(compiled.text, *compiled.arguments(values))
         figure = tag.rpartition(" ")[2]
         return int(figure) if figure.isdigit() else 0
-
-
-async def _reset(connection: Any) -> None:  # noqa: ANN401  a pool's connection
-    """Give a connection back as it is: asyncpg's own reset is one more round trip for each statement.
-
-    Nothing here sets session state, and a transaction cut off by cancellation is closed by its context manager.
-    """
-    if connection.is_in_transaction():
-        await connection.execute("ROLLBACK")
 
 
 class _postgresql_errors:  # noqa: N801  reads as a phrase where it is used

@@ -120,6 +120,16 @@ async def key_holder(db: Database, master: MasterKey, key_hash: bytes) -> KeyHol
     )
 
 
+_SOME_KEY = select(world_keys).limit(1)
+
+
+async def require_master_key(db: Database, master: MasterKey) -> None:
+    """Try the master key on any one world; WrongMasterKeyError when another has wrapped its keys."""
+    row = await db.one(_SOME_KEY)
+    if row:
+        master.unwrap(row["version"], row["wrapped_seal_key"], row["wrapped_hash_key"], world=str(row["world_id"]))
+
+
 def _clock(row: Row) -> Clock:
     return Clock(
         mode=Mode(row["clock_mode"]),
@@ -255,6 +265,7 @@ _ABANDONED = (
     .outerjoin(sandboxes, sandboxes.c.world_id == worlds.c.world_id)
     .where(sandboxes.c.sandbox_id.is_(None))
 )
+_EXPIRED = select(sandboxes.c.sandbox_id, sandboxes.c.world_id).where(sandboxes.c.expires_at <= RealNow())
 _PURGES = [
     delete(table).where(table.c.world_id == bindparam("of_world_id", type_=table.c.world_id.type))
     for table in (feed, facts, cards, documents, travellers, salts, world_keys, worlds)
@@ -267,7 +278,11 @@ async def shred(unit: Session, world_id: UUID) -> None:
 
 
 async def purge(db: Database) -> int:
-    """Delete the rows of abandoned worlds and return how many worlds that were."""
+    """Delete expired sandboxes, and the rows of worlds that none points to; return how many worlds that were."""
+    for row in await db.all(_EXPIRED):
+        async with db.transaction() as unit:
+            await remove(unit, row["sandbox_id"])
+            await shred(unit, row["world_id"])
     abandoned = await db.all(_ABANDONED)
     for row in abandoned:
         async with db.transaction() as unit:

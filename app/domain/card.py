@@ -202,7 +202,7 @@ class Card:
     replaced_by: str | None = None
 
     def status_at(self, instant: datetime) -> Status:
-        """Derive the status at `instant`; `status_at` of `app/db/cards.py` is its twin in SQL."""
+        """Derive the status at `instant`; `status_is` of `app/db/cards.py` is its twin in SQL."""
         if self.state is State.DECLARED and self.lapses_at is not None and instant >= self.lapses_at:
             return Status.LAPSED
         if self.state is State.ACTIVE and self.ends_at is not None and instant >= self.ends_at:

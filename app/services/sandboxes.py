@@ -146,7 +146,7 @@ async def every(registry: Registry) -> list[Sandbox]:
 
 
 async def purge(registry: Registry) -> int:
-    """Delete the rows of worlds that no sandbox points to, and tell how many worlds that were."""
+    """Delete expired sandboxes and the rows of worlds that none points to; tell how many worlds that were."""
     return await sandboxes.purge(registry.db)
 
 

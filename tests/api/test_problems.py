@@ -1,0 +1,343 @@
+"""Every problem that an operation declares is provoked here, honestly: a code without a provocation fails."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import asyncpg
+import pytest
+from httpx2 import AsyncClient, Response
+from sqlalchemy import make_url
+
+from app.db.cards import LOOKUP_LIMIT
+from app.db.engine import Database, PostgreSQL, SQLite
+from app.policies import sentences
+from tests.api.bodies import DOCUMENT, MOSCOW_AIR, VISA, declaration, entering
+from tests.api.conftest import House
+from tests.api.contract import Contract, code_of
+
+JSON = {"Content-Type": "application/json"}
+SECRET = "Абдуллаев FA1234567"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What a provocation works with."""
+
+    house: House
+    client: AsyncClient
+    database_url: str
+
+    @property
+    def database(self) -> Database:
+        """The application's own."""
+        database: Database = self.house.app.state.registry.db
+        return database
+
+
+class BrokenDatabase:
+    """Fails at whatever is asked of it, with a message that nobody may see."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError(SECRET)
+
+
+@asynccontextmanager
+async def locked(scene: Scene) -> AsyncIterator[None]:
+    """Hold the lock that every write needs, as another process does; and let the application lose patience soon."""
+    database = scene.database
+    if isinstance(database, SQLite):
+        database._connection.execute("PRAGMA busy_timeout = 50")  # noqa: SLF001
+        other = sqlite3.connect(make_url(scene.database_url).database or "", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.close()
+        return
+    assert isinstance(database, PostgreSQL)
+    pool: Any = database._pool  # noqa: SLF001
+    await pool.execute("SET lock_timeout = '50ms'")
+    connection = await asyncpg.connect(scene.database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE cards, idempotency IN ACCESS EXCLUSIVE MODE")
+            yield
+            await pool.execute("SET lock_timeout = '5s'")
+    finally:
+        await connection.close()
+
+
+async def key_missing(scene: Scene) -> Response:
+    return await scene.house.client(None).get("/v1/cards")
+
+
+async def key_unknown(scene: Scene) -> Response:
+    return await scene.house.client("mck_nobody").get("/v1/cards")
+
+
+async def scope_missing(scene: Scene) -> Response:
+    made = (await scene.client.post("/v1/keys", json={"name": "x", "role": "auditor"})).json()
+    return await scene.house.client(made["key"]).get("/v1/cards")
+
+
+async def not_found(scene: Scene) -> Response:
+    return await scene.client.get("/v1/nothing")
+
+
+async def method_not_allowed(scene: Scene) -> Response:
+    return await scene.client.put("/v1/cards")
+
+
+async def card_not_found(scene: Scene) -> Response:
+    return await scene.client.get("/v1/cards/7K3M0Q2V9XTH")
+
+
+async def key_not_found(scene: Scene) -> Response:
+    return await scene.client.delete("/v1/keys/mck_nobody")
+
+
+async def malformed_json(scene: Scene) -> Response:
+    return await scene.client.post("/v1/cards", content=b"{", headers=JSON)
+
+
+async def body_too_large(scene: Scene) -> Response:
+    return await scene.client.post("/v1/cards", content=b" " * (1024 * 1024 + 1), headers=JSON)
+
+
+async def unsupported_media_type(scene: Scene) -> Response:
+    return await scene.client.post("/v1/cards", content=b"purpose=tourism", headers={"Content-Type": "text/plain"})
+
+
+async def validation_failed(scene: Scene) -> Response:
+    return await scene.client.post("/v1/cards", json={})
+
+
+async def mrz_structure(scene: Scene) -> Response:
+    return await scene.client.post("/v1/mrz/parse", json={"lines": ["P<"]})
+
+
+async def document_expired(scene: Scene) -> Response:
+    return await scene.client.post("/v1/cards", json=entering(document=DOCUMENT | {"expires_on": "2026-11-30"}))
+
+
+async def no_card_needed(scene: Scene) -> Response:
+    return await scene.client.post("/v1/cards", json=declaration(holder={"citizenship": "RUS"}))
+
+
+async def visa_not_valid(scene: Scene) -> Response:
+    visa = VISA | {"valid_from": "2026-12-02"}
+    return await scene.client.post("/v1/cards", json=entering(basis="visa", visa=visa))
+
+
+async def open_card_exists(scene: Scene) -> Response:
+    await scene.client.post("/v1/cards", json=entering())
+    return await scene.client.post("/v1/cards", json=entering())
+
+
+async def paper_number_in_use(scene: Scene) -> Response:
+    paper = {"series": "4601", "number": "1234567"}
+    await scene.client.post("/v1/cards", json=entering("FA0000001", paper=paper))
+    return await scene.client.post("/v1/cards", json=entering("FA0000002", paper=paper))
+
+
+async def idempotency_key_reused(scene: Scene) -> Response:
+    key = {"Idempotency-Key": "one"}
+    await scene.client.post("/v1/cards", json=declaration(), headers=key)
+    return await scene.client.post("/v1/cards", json=declaration("FA7654321"), headers=key)
+
+
+async def idempotency_key_busy(scene: Scene) -> Response:
+    key = {"Idempotency-Key": "one"}
+    async with locked(scene):
+        return await scene.client.post("/v1/cards", json=declaration(), headers=key)
+
+
+async def answer_not_repeatable(scene: Scene) -> Response:
+    key, body = {"Idempotency-Key": "one"}, {"name": "x", "role": "tester"}
+    assert (await scene.client.post("/v1/keys", json=body, headers=key)).status_code == 201
+    return await scene.client.post("/v1/keys", json=body, headers=key)
+
+
+async def lookup_too_wide(scene: Scene) -> Response:
+    for index in range(LOOKUP_LIMIT + 1):
+        await scene.client.post("/v1/cards", json=declaration(f"FA{index:07}"))
+    body = {"access_purpose": "test", "by": "name", "name": "Али", "birth_date": "1990"}
+    return await scene.client.post("/v1/cards/lookup", json=body)
+
+
+async def clock_backwards(scene: Scene) -> Response:
+    return await scene.client.post("/v1/clock/advance", json={"to": "2026-11-30T00:00:00Z"})
+
+
+async def clock_is_real(scene: Scene) -> Response:
+    body = {"name": "x", "clock": {"mode": "system"}}
+    made = (await scene.house.client(None).post("/v1/sandboxes", json=body)).json()
+    return await scene.house.client(made["key"]).post("/v1/clock/advance", json={"by": "P1D"})
+
+
+async def nothing_due(scene: Scene) -> Response:
+    return await scene.client.post("/v1/clock/advance", json={"next_event": True})
+
+
+async def database_busy(scene: Scene) -> Response:
+    async with locked(scene):
+        return await scene.client.post("/v1/cards", json=declaration())
+
+
+async def database_unavailable(scene: Scene) -> Response:
+    database = scene.database
+    if isinstance(database, SQLite):
+        # as where the disk has been remounted for reading only
+        database._connection.execute("PRAGMA query_only = ON")  # noqa: SLF001
+    else:
+        await database.close()
+    return await scene.client.post("/v1/cards", json=declaration())
+
+
+async def internal_error(scene: Scene) -> Response:
+    await scene.client.get("/v1/clock")  # the caller is known by now
+    database, scene.house.app.state.registry.db = scene.database, BrokenDatabase()
+    try:
+        return await scene.client.get("/v1/clock")
+    finally:
+        scene.house.app.state.registry.db = database
+
+
+Provocation = Callable[[Scene], Awaitable[Response]]
+
+PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
+    "key-missing": (401, key_missing),
+    "key-unknown": (401, key_unknown),
+    "scope-missing": (403, scope_missing),
+    "not-found": (404, not_found),
+    "method-not-allowed": (405, method_not_allowed),
+    "card-not-found": (404, card_not_found),
+    "key-not-found": (404, key_not_found),
+    "malformed-json": (400, malformed_json),
+    "body-too-large": (413, body_too_large),
+    "unsupported-media-type": (415, unsupported_media_type),
+    "validation-failed": (422, validation_failed),
+    "mrz-structure": (422, mrz_structure),
+    "document-expired": (422, document_expired),
+    "no-card-needed": (422, no_card_needed),
+    "visa-not-valid": (422, visa_not_valid),
+    "open-card-exists": (409, open_card_exists),
+    "paper-number-in-use": (409, paper_number_in_use),
+    "idempotency-key-reused": (422, idempotency_key_reused),
+    "idempotency-key-busy": (409, idempotency_key_busy),
+    "answer-not-repeatable": (409, answer_not_repeatable),
+    "lookup-too-wide": (422, lookup_too_wide),
+    "clock-backwards": (409, clock_backwards),
+    "clock-is-real": (409, clock_is_real),
+    "nothing-due": (409, nothing_due),
+    "database-busy": (503, database_busy),
+    "database-unavailable": (503, database_unavailable),
+    "internal-error": (500, internal_error),
+}
+
+
+@pytest.fixture
+def scene(house: House, client: AsyncClient, database_url: str) -> Scene:
+    return Scene(house=house, client=client, database_url=database_url)
+
+
+@pytest.mark.parametrize("code", PROVOCATIONS)
+async def test_a_declared_problem_can_be_provoked(scene: Scene, code: str) -> None:
+    status, provoke = PROVOCATIONS[code]
+    answer = await provoke(scene)  # the client holds it against the declaration
+    assert (answer.status_code, code_of(answer)) == (status, code)
+    assert answer.json()["title"] == sentences.problems()[code].title.en
+
+
+def test_no_operation_declares_a_problem_that_is_not_provoked(contract: Contract) -> None:
+    declared = {code for operation in contract.operations for codes in operation.problems.values() for code in codes}
+    assert declared <= PROVOCATIONS.keys()
+    # and nothing is provoked that no operation declares, but what happens outside all operations
+    assert PROVOCATIONS.keys() - declared == {"not-found", "method-not-allowed"}
+
+
+def test_every_declared_status_names_its_problems(contract: Contract) -> None:
+    for operation in contract.operations:
+        for status, codes in operation.problems.items():
+            assert codes, f"{operation.name} {status}"
+            assert codes <= sentences.problems().keys()
+            assert {PROVOCATIONS[code][0] for code in codes} == {status}
+
+
+async def test_an_operation_answers_every_problem_that_is_common_to_its_kind(
+    house: House, client: AsyncClient, contract: Contract
+) -> None:
+    """What every operation declares alike holds for each of them, not only where it was tried."""
+    seen = set()
+    for operation in contract.operations:
+        declared = {code for codes in operation.problems.values() for code in codes}
+        path = operation.path.format(number="7K3M0Q2V9XTH", prefix="mck_nobody")
+
+        async def answered(
+            caller: AsyncClient, code: str, content: bytes | None = None, kind: str = "application/json"
+        ) -> None:
+            headers = {"Content-Type": kind} if content else {}
+            answer = await caller.request(operation.method, path, content=content, headers=headers)  # noqa: B023
+            assert (answer.status_code, code_of(answer)) == (PROVOCATIONS[code][0], code), operation.name  # noqa: B023
+            seen.add((operation.name, code))  # noqa: B023
+
+        if "key-missing" in declared and operation.name != "createSandbox":  # open in demo mode
+            await answered(house.client(None), "key-missing")
+            await answered(house.client("mck_nobody"), "key-unknown")
+        if "malformed-json" in declared:
+            await answered(client, "malformed-json", b"{")
+            await answered(client, "malformed-json", b'{"name": "\xff"}')
+            await answered(client, "body-too-large", b" " * (1024 * 1024 + 1))
+            await answered(client, "unsupported-media-type", b"a: 1", "text/yaml")
+            await answered(client, "validation-failed", b"[]")
+    assert len(seen) > 60
+
+
+@pytest.mark.parametrize("code", ["database-busy", "idempotency-key-busy", "database-unavailable"])
+async def test_what_passes_says_when_to_try_again(scene: Scene, code: str) -> None:
+    _, provoke = PROVOCATIONS[code]
+    answer = await provoke(scene)
+    assert 0 < int(answer.headers["retry-after"]) <= 60
+
+
+async def test_after_a_lock_is_gone_the_same_request_succeeds(scene: Scene) -> None:
+    await idempotency_key_busy(scene)
+    answer = await scene.client.post("/v1/cards", json=declaration(), headers={"Idempotency-Key": "one"})
+    assert (answer.status_code, "idempotency-replayed" in answer.headers) == (201, False)
+
+
+async def test_an_error_of_ours_leaks_nothing(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    answer = await internal_error(scene)
+    assert answer.json()["errors"] == []
+    for text in (answer.text, str(answer.headers), caplog.text):
+        for piece in (*SECRET.split(), "RuntimeError(", "Traceback", "conftest"):
+            assert piece not in text
+    # the log has what finds it: the id of the request, and the place
+    assert answer.headers["x-request-id"] in caplog.text
+
+
+async def test_a_database_that_is_back_is_used_again(scene: Scene) -> None:
+    assert (await internal_error(scene)).status_code == 500
+    assert (await scene.client.get("/v1/clock")).status_code == 200
+
+
+async def test_alive_asks_nothing_of_the_database_and_ready_does(scene: Scene) -> None:
+    stranger = scene.house.client(None)
+    assert (await stranger.get("/livez")).json() == {"status": "alive"}
+    assert (await stranger.get("/readyz")).json() == {"status": "ready"}
+    database, scene.house.app.state.registry.db = scene.database, BrokenDatabase()
+    assert (await stranger.get("/livez")).status_code == 200
+    assert (await stranger.get("/readyz")).status_code == 500
+    scene.house.app.state.registry.db = database
+
+
+async def test_not_ready_without_a_database(scene: Scene) -> None:
+    if isinstance(scene.database, SQLite):
+        pytest.skip("a file that is open stays readable")
+    await scene.database.close()
+    answer = await scene.house.client(None).get("/readyz")
+    assert (answer.status_code, code_of(answer)) == (503, "database-unavailable")

@@ -1,0 +1,129 @@
+"""The hot statements find their rows through indexes: none of them reads a table of people or cards from end to end."""
+
+# ruff: noqa: ANN401  statements and plans of any shape
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy import Executable, text
+
+from app.db import cards as rows
+from app.db import journal, schema
+from app.db.engine import connect
+from app.domain.card import Status
+from tests.builders import utc
+from tests.conftest import NewPostgreSQL
+
+PEOPLE = 5_000
+_WORLD = UUID(int=6 << 100)
+_SANDBOX = UUID(int=7 << 100)
+
+_FILL = f"""
+INSERT INTO worlds SELECT '{_WORLD}', NULL, now();
+INSERT INTO sandboxes VALUES ('{_SANDBOX}', '{_WORLD}', 'plans', 'ru', 'frozen', now(), now(), 1, 1, now(), NULL);
+INSERT INTO salts SELECT '{_WORLD}', md5('s' || i)::uuid, '\\x00' FROM generate_series(1, {PEOPLE}) i;
+INSERT INTO travellers SELECT '{_WORLD}', md5('t' || i)::uuid, 1, NULL FROM generate_series(1, {PEOPLE}) i;
+INSERT INTO documents (world_id, document_id, traveller_id, salt_id, key_version, exact_hash, fold_hash, birth_hash,
+                       person_hash, issuing_state, kind, sealed)
+  SELECT '{_WORLD}', md5('d' || i)::uuid, md5('t' || i)::uuid, md5('s' || i)::uuid, 1, decode(md5('e' || i), 'hex'),
+         decode(md5('f' || i), 'hex'), decode(md5('b' || i % 3000), 'hex'), decode(md5('p' || i), 'hex'), 'UZB',
+         'passport', repeat('x', 300)::bytea
+  FROM generate_series(1, {PEOPLE}) i;
+INSERT INTO cards (world_id, number, version, state, traveller_id, document_id, salt_id, key_version, citizenship,
+                   purpose, basis, zone, declared_at, policy_id, policy_version, lapses_at, entered_at, ends_at,
+                   paper_series, paper_number, reference, sealed)
+  SELECT '{_WORLD}', upper(substr(md5('n' || i), 1, 12)), 1, CASE WHEN i % 3 = 0 THEN 'active' ELSE 'declared' END,
+         md5('t' || i)::uuid, md5('d' || i)::uuid, md5('s' || i)::uuid, 1, 'UZB', 'tourism', 'visa_free',
+         'Europe/Moscow', now() + i * interval '1 minute', 'ru', 1, now() + i * interval '1 hour', now(),
+         now() + i * interval '1 hour', '0001', lpad(i::text, 7, '0'), 'ref' || i, repeat('x', 400)::bytea
+  FROM generate_series(1, {PEOPLE}) i;
+INSERT INTO facts (world_id, fact_id, card_number, card_version, kind, occurred_at, occurred_on, zone, recorded_at,
+                   written_at, actor, source, plain)
+  SELECT '{_WORLD}', md5('x' || i)::uuid, upper(substr(md5('n' || i), 1, 12)), 1, 'card.declared', now(), now(), 'UTC',
+         now(), now(), 'a', 'registry', '{{}}'
+  FROM generate_series(1, {PEOPLE}) i;
+ANALYZE;
+"""  # noqa: S608  our own constants
+
+
+@pytest.fixture(scope="module")
+def loaded_url(new_postgresql: NewPostgreSQL) -> str:
+    """URL of a database of its own, so that its statistics are about these rows only."""
+    url = new_postgresql("plans")
+    schema.upgrade(url)
+    asyncio.run(fill(url))
+    return url
+
+
+async def fill(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_FILL)
+    finally:
+        await connection.close()
+
+
+_INSTANT = utc("2027-01-01 00:00")
+_PAGE = {"instant": _INSTANT, "limit": 51}
+_AFTER = {"after_instant": _INSTANT, "after_number": "A"}
+_HOT: dict[str, tuple[Executable, dict[str, Any]]] = {
+    "by number": (rows.BY_NUMBER, {"number": "A"}),
+    "at the border": (rows.FOR_BORDER, {"number": "A", "key": "k"}),
+    "the applicant": (rows.APPLICANT, {"person_hash": b"h", "key": "k"}),
+    "by document": (rows.BY_DOCUMENT, {"hashes": [b"h"], "departed": 0}),
+    "by several documents": (rows.BY_DOCUMENT, {"hashes": [b"%d" % one for one in range(5)], "departed": 0}),
+    "by birth date": (rows.BY_BIRTH_DATE, {"hashes": [b"h"], "departed": 1}),
+    "by paper": (rows.BY_PAPER, {"paper_series": "0001", "paper_number": "0000001", "departed": 0}),
+    "the facts of a card": (journal.OF_CARD, {"number": "A", "version": 9}),
+    "expiries": (rows.ending(over=False, after=False), _PAGE | {"until": _INSTANT + timedelta(days=10)}),
+    "expiries, next page": (rows.ending(over=False, after=True), _PAGE | _AFTER | {"until": _INSTANT}),
+    "overstays": (rows.ending(over=True, after=False), _PAGE),
+    "a list": (rows.listing(frozenset(), None, after=False, personal=True), _PAGE),
+    "a list, next page": (rows.listing(frozenset(), None, after=True, personal=False), _PAGE | _AFTER),
+    "a list by status": (rows.listing(frozenset(), Status.OVERSTAYED, after=False, personal=False), _PAGE),
+    "a list by reference": (
+        rows.listing(frozenset({"reference"}), None, after=False, personal=False),
+        _PAGE | {"reference": "ref7"},
+    ),
+    "a list by paper": (
+        rows.listing(frozenset({"paper_series", "paper_number"}), None, after=False, personal=False),
+        _PAGE | {"paper_series": "0001", "paper_number": "0000007"},
+    ),
+    "the next thing due": (rows.NEXT_DUE, {"begins": _INSTANT}),
+    "what is due": (rows.DUE_FIRST, {"begins": _INSTANT, "until": _INSTANT + timedelta(hours=1)}),
+}
+
+
+def scans(plan: Any) -> list[tuple[str, str]]:
+    """List how each table is read."""
+    mine = [(plan["Node Type"], plan["Relation Name"])] if "Relation Name" in plan else []
+    return mine + [scan for inner in plan.get("Plans", ()) for scan in scans(inner)]
+
+
+async def plan_of(url: str, statement: Executable, values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Explain the very text that the engine runs, with its parameters in their order."""
+    compiled = connect(url).compiled(statement)
+    arguments = compiled.arguments({"world_id": _WORLD, "sandbox_id": _SANDBOX, **values})
+    connection = await asyncpg.connect(url)
+    try:
+        explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {compiled.text}", *arguments)
+    finally:
+        await connection.close()
+    return scans(json.loads(explained)[0]["Plan"])
+
+
+@pytest.mark.parametrize("name", _HOT)
+async def test_a_hot_statement_reads_no_big_table_from_end_to_end(loaded_url: str, name: str) -> None:
+    read = await plan_of(loaded_url, *_HOT[name])
+    assert {"cards", "facts"} & {table for _, table in read}
+    big = {"cards", "documents", "facts", "travellers", "salts"}
+    assert [scan for scan in read if scan[0] == "Seq Scan" and scan[1] in big] == []
+
+
+async def test_a_statement_without_an_index_would_be_noticed(loaded_url: str) -> None:
+    assert await plan_of(loaded_url, text("SELECT count(*) FROM cards WHERE zone = 'x'"), {}) == [("Seq Scan", "cards")]

@@ -1,0 +1,230 @@
+# ruff: noqa: ANN401  changes are fields of many types
+
+import asyncio
+from datetime import date
+from typing import Any
+
+import pytest
+
+from app.db import journal
+from app.domain.border import Decision, Reason
+from app.domain.card import Basis, State, replay
+from app.domain.errors import Conflict, NotFound, RuleViolation
+from app.domain.number import PaperNumber
+from app.services import border, cards
+from app.services.access import Context
+from app.services.cards import Shown
+from tests.builders import (
+    BREST,
+    KAMCHATKA,
+    NO_CARD,
+    advance,
+    application,
+    attempt,
+    context_of,
+    crossing_at,
+    entry_at,
+    intended,
+    once,
+    passport,
+    utc,
+    visa_fields,
+)
+
+
+async def facts_of(ctx: Context, number: str) -> list[tuple[str, int, str | None]]:
+    now = await context_of(ctx.registry, ctx.key)
+    read = await now.read(journal.OF_CARD, number=number, version=1_000)
+    return [(row["kind"], row["card_version"], row["reason"]) for row in read.rows]
+
+
+async def declared(ctx: Context, **changes: Any) -> Shown:
+    return await cards.issue(ctx, application(**changes), once())
+
+
+async def test_the_holder_of_a_declared_card_is_admitted(ctx: Context) -> None:
+    made = await declared(ctx)
+    crossed = await border.enter(ctx, made.card.number, crossing_at(BREST), once())
+    assert (crossed.decision, crossed.reason, crossed.changed) == (Decision.ADMIT, Reason.ADMITTED, True)
+    card = (await cards.show(ctx, made.card.number)).card
+    assert crossed.shown.card == card
+    assert crossed.shown.personal == made.personal
+    assert (card.state, card.version, card.checkpoint_in, card.zone) == (State.ACTIVE, 2, BREST, "Europe/Minsk")
+    assert (card.entered_on, card.last_lawful_day) == (date(2026, 12, 1), date(2027, 2, 28))
+    assert card.lapses_at is None
+    assert await facts_of(ctx, card.number) == [("card.declared", 1, None), ("card.entered", 2, "admitted")]
+
+
+async def test_the_holder_of_an_active_card_departs(ctx: Context) -> None:
+    made = await declared(ctx, entry=entry_at())
+    await advance(ctx, utc("2026-12-10 21:30"))
+    crossed = await border.leave(ctx, made.card.number, crossing_at(KAMCHATKA), once())
+    assert (crossed.decision, crossed.reason, crossed.changed) == (Decision.RECORDED, Reason.DEPARTED, True)
+    card = (await cards.show(ctx, made.card.number)).card
+    assert crossed.shown.card == card
+    assert (card.state, card.left_on, card.zone_out) == (State.DEPARTED, date(2026, 12, 11), "Asia/Kamchatka")
+    assert card.zone == "Europe/Moscow"
+    assert await facts_of(ctx, card.number) == [
+        ("card.issued", 1, None),
+        ("card.entered", 1, None),
+        ("card.departed", 2, "departed"),
+    ]
+
+
+async def test_a_departure_after_the_last_lawful_day_is_told_as_such(ctx: Context) -> None:
+    made = await declared(ctx, entry=entry_at())
+    await advance(ctx, utc("2027-02-28 21:00"))
+    crossed = await border.leave(ctx, made.card.number, crossing_at(), once())
+    assert crossed.reason is Reason.DEPARTED_AFTER_OVERSTAY
+
+
+async def test_a_departure_recorded_late_but_in_time_is_no_overstay(ctx: Context) -> None:
+    made = await declared(ctx, entry=entry_at())
+    await advance(ctx, utc("2027-03-10 00:00"))
+    in_time = crossing_at(occurred_at=utc("2027-02-28 20:59"))
+    assert (await border.leave(ctx, made.card.number, in_time, once())).reason is Reason.DEPARTED
+
+
+@pytest.mark.parametrize("entered", [False, True])
+async def test_an_exit_without_an_entry_is_recorded_and_flagged_and_invents_nothing(
+    ctx: Context, *, entered: bool
+) -> None:
+    made = await declared(ctx, entry=entry_at() if entered else None)
+    if entered:
+        await border.leave(ctx, made.card.number, crossing_at(), once())
+    before = await cards.show(ctx, made.card.number)
+    crossed = await border.leave(ctx, made.card.number, crossing_at(), once())
+    assert (crossed.decision, crossed.reason) == (Decision.RECORDED, Reason.EXIT_WITHOUT_ENTRY)
+    assert crossed.flags == ["exit_without_entry"]
+    assert (await cards.show(ctx, made.card.number)).card == before.card
+    assert (await facts_of(ctx, made.card.number))[-1] == (
+        "crossing.recorded",
+        before.card.version,
+        "exit_without_entry",
+    )
+
+
+async def _refused(ctx: Context, number: str, at: border.CrossingAt | None = None) -> Reason:
+    before = await cards.show(ctx, number)
+    crossed = await border.enter(ctx, number, at or crossing_at(), once())
+    assert (crossed.decision, crossed.changed) == (Decision.REFUSE, False)
+    assert (await cards.show(ctx, number)).card == before.card
+    assert (await facts_of(ctx, number))[-1] == ("crossing.recorded", before.card.version, crossed.reason)
+    return crossed.reason
+
+
+async def test_a_lapsed_card_is_refused(ctx: Context) -> None:
+    made = await declared(ctx)
+    await advance(ctx, utc("2026-12-13 21:00"))
+    assert await _refused(ctx, made.card.number) is Reason.CARD_LAPSED
+
+
+async def test_an_entry_before_the_lapse_recorded_after_it_is_not_held_against_the_traveller(ctx: Context) -> None:
+    made = await declared(ctx)
+    await advance(ctx, utc("2026-12-14 00:00"))
+    late = crossing_at(occurred_at=utc("2026-12-13 20:59"))
+    assert (await border.enter(ctx, made.card.number, late, once())).reason is Reason.ADMITTED
+
+
+async def test_a_superseded_card_is_refused(ctx: Context) -> None:
+    made = await declared(ctx)
+    await declared(ctx)
+    assert await _refused(ctx, made.card.number) is Reason.CARD_SUPERSEDED
+
+
+async def test_the_number_of_a_card_that_was_left_on_is_spent(ctx: Context) -> None:
+    made = await declared(ctx, entry=entry_at())
+    await border.leave(ctx, made.card.number, crossing_at(), once())
+    assert await _refused(ctx, made.card.number) is Reason.NUMBER_SPENT
+
+
+async def test_nobody_enters_twice_on_one_card(ctx: Context) -> None:
+    made = await declared(ctx, entry=entry_at())
+    assert await _refused(ctx, made.card.number) is Reason.ALREADY_INSIDE
+
+
+async def test_somebody_inside_on_another_card_is_refused_and_that_card_is_shown(ctx: Context) -> None:
+    inside = await declared(ctx, entry=entry_at())
+    next_one = await declared(ctx, intended=intended("2026-12-20"))
+    crossed = await border.enter(ctx, next_one.card.number, crossing_at(), once())
+    assert (crossed.decision, crossed.reason) == (Decision.REFUSE, Reason.ALREADY_INSIDE)
+    assert crossed.shown == await cards.show(ctx, inside.card.number)
+    assert (await facts_of(ctx, next_one.card.number))[-1][0] == "crossing.recorded"
+
+
+async def test_a_document_that_expired_before_the_entry_is_refused(ctx: Context) -> None:
+    made = await declared(ctx, document=passport(expires_on=date(2026, 12, 11)))
+    await advance(ctx, utc("2026-12-12 06:00"))
+    assert await _refused(ctx, made.card.number) is Reason.DOCUMENT_EXPIRED
+
+
+async def test_a_visa_that_does_not_cover_the_day_of_entry_is_refused(ctx: Context) -> None:
+    made = await declared(ctx, basis=Basis.VISA, visa=visa_fields(valid_from=date(2026, 12, 5)))
+    assert await _refused(ctx, made.card.number) is Reason.VISA_NOT_VALID
+
+
+async def test_a_crossing_in_the_future_is_refused(ctx: Context) -> None:
+    made = await declared(ctx)
+    with pytest.raises(RuleViolation, match="in-the-future"):
+        await border.enter(ctx, made.card.number, crossing_at(occurred_at=utc("2026-12-01 06:01")), once())
+
+
+async def test_an_exit_before_the_entry_is_refused(ctx: Context) -> None:
+    made = await declared(ctx, entry=entry_at())
+    with pytest.raises(RuleViolation, match="before-the-entry"):
+        await border.leave(ctx, made.card.number, crossing_at(occurred_at=utc("2026-12-01 05:59")), once())
+
+
+async def test_a_checkpoint_that_does_not_exist_is_refused(ctx: Context) -> None:
+    made = await declared(ctx)
+    with pytest.raises(RuleViolation, match="unknown-checkpoint") as refusal:
+        await border.enter(ctx, made.card.number, crossing_at("NARNIA-ROAD"), once())
+    assert [fault.pointer for fault in refusal.value.faults] == ["/checkpoint"]
+
+
+async def test_a_card_that_does_not_exist_is_not_found(ctx: Context) -> None:
+    for crossing in (border.enter, border.leave):
+        with pytest.raises(NotFound, match="card-not-found"):
+            await crossing(ctx, NO_CARD, crossing_at(), once())
+
+
+async def test_a_declared_card_whose_paper_number_is_on_a_live_card_conflicts(ctx: Context) -> None:
+    paper = PaperNumber(series="4601", number="1234567")
+    made = await declared(ctx, paper=paper)
+    await cards.issue(ctx, application("FA7654321", paper=paper, entry=entry_at()), once())
+    with pytest.raises(Conflict, match="paper-number-in-use"):
+        await border.enter(ctx, made.card.number, crossing_at(), once())
+
+
+async def test_of_ten_entries_at_once_one_is_admitted(ctx: Context) -> None:
+    made = await declared(ctx)
+    crossed = await asyncio.gather(*(border.enter(ctx, made.card.number, crossing_at(), once()) for _ in range(10)))
+    assert sorted(one.reason for one in crossed) == [Reason.ADMITTED] + [Reason.ALREADY_INSIDE] * 9
+    assert (await cards.show(ctx, made.card.number)).card.version == 2
+
+
+async def test_of_eight_repeats_at_once_one_crosses(ctx: Context) -> None:
+    made = await declared(ctx)
+    crossed = await asyncio.gather(
+        *(border.enter(ctx, made.card.number, crossing_at(), attempt("k")) for _ in range(8))
+    )
+    assert sorted(one.replayed for one in crossed) == [False] + [True] * 7
+    assert len({one.fact_id for one in crossed}) == 1
+
+
+async def test_the_card_is_the_replay_of_its_facts(ctx: Context) -> None:
+    made = await declared(ctx)
+    await border.enter(ctx, made.card.number, crossing_at(BREST), once())
+    await border.enter(ctx, made.card.number, crossing_at(), once())
+    await border.leave(ctx, made.card.number, crossing_at(KAMCHATKA), once())
+    read = await ctx.read(journal.OF_CARD, number=made.card.number, version=1_000)
+    assert replay(row["plain"] for row in read.rows) == (await cards.show(ctx, made.card.number)).card
+
+
+async def test_facts_of_a_card_carry_its_personal_part_sealed(ctx: Context) -> None:
+    made = await declared(ctx)
+    read = await ctx.read(journal.OF_CARD, number=made.card.number, version=1)
+    row = read.rows[0]
+    opened = ctx.keys.open(row["sealed"], salt=row["salt"], row=f"facts/{row['fact_id']}")
+    assert opened == made.personal
+    assert b"\xd0\x90\xd0\xbb\xd0\xb8" not in row["sealed"]  # Али
