@@ -85,7 +85,9 @@ BY_NUMBER = in_sandbox(_BY_NUMBER)
 
 FOR_BORDER = in_sandbox(
     _BY_NUMBER.add_columns(
-        travellers.c.version.label("traveller_version"), literal_column("inside.number").label("inside")
+        travellers.c.version.label("traveller_version"),
+        literal_column("inside.number").label("inside"),
+        literal_column("inside.version").label("inside_version"),
     )
     .join(
         travellers,

@@ -1,8 +1,8 @@
 """PostgreSQL connections to take and give back: a plain stack (ADR 12).
 
 asyncpg's own pool makes a task for every connection given back and asks the server to reset its session, which costs a
-look-up a fifth of its rate. Nothing here sets session state, so a connection is given back as it is; one on which
-anything but a refusal by the server has happened is closed, since what it was doing is not known.
+look-up a fifth of its rate. Nothing here sets session state, so a connection is given back as it is; one whose use was
+cut off is closed, since what it was doing is not known.
 """
 
 import asyncio
@@ -14,6 +14,10 @@ from typing import Any, TypeAlias
 import asyncpg
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # generic in its stubs only
+
+
+_UNCLEAR = (asyncio.CancelledError, GeneratorExit, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""After one of these (a time-out is an OSError) nobody knows what the connection is doing."""
 
 
 class Connections:
@@ -59,7 +63,7 @@ class Connections:
 
     def give_back(self, connection: Connection, error: BaseException | None) -> None:
         """Give a connection back, with the error that ended its use if there was one."""
-        if error is not None and not isinstance(error, asyncpg.PostgresError) and not connection.is_closed():
+        if isinstance(error, _UNCLEAR) and not connection.is_closed():
             connection.terminate()
         if connection.is_closed():
             self._lose()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import ClauseElement, Dialect, Executable, make_url
+from sqlalchemy import ClauseElement, Dialect, Executable, Numeric, make_url
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_dialect
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -62,6 +62,8 @@ class Compiled:
         self._binders = tuple((name, binders[name]) for name in self._names)
         self._readers: dict[str, _Convert] = {}
         for column in getattr(statement, "exported_columns", ()):
+            if isinstance(column.type, Numeric):
+                continue  # both drivers give figures as they are; the dialect would ask for PostgreSQL's type code
             reader = column.type.dialect_impl(dialect).result_processor(dialect, None)
             if reader is not None:
                 self._readers[column.key] = reader
@@ -220,7 +222,12 @@ class _postgresql_errors:  # noqa: N801  reads as a phrase where it is used
                 raise Busy(str(error)) from error
             case asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError() | asyncpg.AdminShutdownError():
                 raise Unavailable(str(error)) from error
-            case OSError() | asyncpg.InterfaceError():
+            case (
+                OSError()
+                | asyncpg.InterfaceError()
+                | asyncpg.InvalidCatalogNameError()
+                | asyncpg.InvalidAuthorizationSpecificationError()
+            ):
                 raise Unavailable(str(error)) from error
 
 
@@ -239,7 +246,10 @@ class SQLite(Database):
         self.dialect = sqlite_dialect.dialect(paramstyle="qmark")
 
     async def open(self) -> None:
-        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(str(error)) from error
         self._connection = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
@@ -251,7 +261,7 @@ class SQLite(Database):
             connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:  # cannot be opened, or is something else
             raise Unavailable(str(error)) from error
         return connection
 
@@ -292,7 +302,8 @@ class SQLite(Database):
                 yield self
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk has ended it already
+                    self._connection.execute("ROLLBACK")
                 raise
 
 

@@ -45,7 +45,7 @@ def in_sandbox(found: Select[Any], *order: str, descending: bool = False, replay
         select(*columns)
         .select_from(source)
         .where(sandboxes.c.sandbox_id == SANDBOX)
-        .order_by(*(page.c[name].desc() if descending else page.c[name] for name in order))
+        .order_by(*(page.c[name].desc() if descending else page.c[name].asc().nulls_last() for name in order))
     )
 
 

@@ -16,8 +16,8 @@ MOSCOW = "Europe/Moscow"
 MAX_SPEED = 100_000
 
 _DURATION = re.compile(
-    r"P(?:(?P<weeks>\d{1,7})W|(?:(?P<days>\d{1,7})D)?(?:T(?=\d)(?:(?P<hours>\d{1,9})H)?"
-    r"(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,12})S)?)?)",
+    r"P(?:(?P<weeks>[0-9]{1,7})W|(?:(?P<days>[0-9]{1,7})D)?(?:T(?=[0-9])(?:(?P<hours>[0-9]{1,9})H)?"
+    r"(?:(?P<minutes>[0-9]{1,9})M)?(?:(?P<seconds>[0-9]{1,12})S)?)?)",
 )
 
 
@@ -47,7 +47,7 @@ class Clock:
                 return max(self.anchor_sim, real)
             case Mode.RUNNING:
                 left = (LATEST - self.anchor_sim) / self.speed
-                return self.anchor_sim + min(max(real - self.anchor_real, timedelta()), left) * self.speed
+                return min(self.anchor_sim + min(max(real - self.anchor_real, timedelta()), left) * self.speed, LATEST)
 
     def freeze(self, at: datetime, *, real: datetime) -> "Clock":
         """Stop at `at`. Earlier than now is a Conflict `clock-backwards`."""

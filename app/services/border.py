@@ -101,7 +101,9 @@ def _crossed(answer: Mapping[str, Any], about: Shown) -> Crossed:
 
 
 async def _repeated(ctx: Context, answer: Mapping[str, Any]) -> Crossed:
-    return _crossed(answer, await version_of(ctx, answer["card"], answer["version"]))
+    return _crossed(
+        answer, await version_of(ctx, answer["card"], answer["version"], at=datetime.fromisoformat(answer["at"]))
+    )
 
 
 async def _record(
@@ -135,7 +137,8 @@ async def _record(
         "flags": outcome.flags,
         "fact": str(told.fact_id),
         "card": about or card.number,
-        "version": after.version,
+        "version": read.head["inside_version"] if about else after.version,
+        "at": read.instant.isoformat(),
         "changed": crossed,
     }
     steps = [

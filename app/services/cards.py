@@ -11,7 +11,7 @@ from uuid import UUID
 from app.db import cards as rows
 from app.db import journal
 from app.db import particulars as sealed_json
-from app.db.engine import Duplicate, Row, Statement
+from app.db.engine import Row, Statement
 from app.db.tables import cards, documents, salts, travellers
 from app.db.vault import SALT_BYTES
 from app.db.write import Step, added, changed
@@ -89,12 +89,7 @@ async def issue(ctx: Context, application: Application, attempt: Attempt) -> Sho
         *fact_steps(ctx, read, facts, person.traveller_id, personal=(person.salt, clear)),
         *remember(ctx, read, attempt, card=(card.number, card.version)),
     ]
-    try:
-        await store(ctx, steps, traveller_id=person.traveller_id, version=person.version)
-    except Duplicate as duplicate:
-        if duplicate.index == "uq_cards_paper":
-            raise Conflict("paper-number-in-use") from None
-        raise
+    await store(ctx, steps, traveller_id=person.traveller_id, version=person.version)
     return Shown(card, clear, read.instant)
 
 
@@ -227,8 +222,8 @@ def shown(ctx: Context, row: Row, instant: datetime) -> Shown:
     return Shown(card, ctx.open(rows.sealed_of(row), f"cards/{card.number}"), instant)
 
 
-async def version_of(ctx: Context, number: str, version: int) -> Shown:
-    """Show a card as it was first answered at `version`: replayed from its facts, at the instant of the last one."""
+async def version_of(ctx: Context, number: str, version: int, *, at: datetime | None = None) -> Shown:
+    """Show a card as it was at `version`, replayed from its facts: at the instant `at`, or when it was declared."""
     read = await ctx.read(journal.OF_CARD, number=number, version=version)
     card = replay(row["plain"] for row in read.rows)
     personal = None
@@ -236,7 +231,7 @@ async def version_of(ctx: Context, number: str, version: int) -> Shown:
         if row["sealed"] is not None and row["salt"] is not None:
             keys = ctx.caller.keys[row["key_version"]]
             personal = keys.open(row["sealed"], salt=row["salt"], row=f"facts/{row['fact_id']}")
-    return Shown(card, personal, read.rows[-1]["recorded_at"], replayed=True)
+    return Shown(card, personal, at or card.declared_at, replayed=True)
 
 
 # List and count ------------------------------------------------------------------------------------------------------

@@ -127,10 +127,10 @@ def _read_advance(answer: Mapping[str, Any]) -> Advance:
 
 async def _target(ctx: Context, begins: datetime, to: datetime | None, by: timedelta | None) -> datetime:
     if to is not None:
-        return within_range(to)
+        return within_range(to, pointer="/to")
     if by is not None:
         try:
-            return within_range(begins + by)
+            return within_range(begins + by, pointer="/by")
         except OverflowError:
             raise violation("/by", "duration-malformed") from None
     row = await ctx.db.one(rows.NEXT_DUE, world_id=ctx.caller.world_id, begins=begins)

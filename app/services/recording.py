@@ -7,9 +7,11 @@ from uuid import UUID
 from app.db import cards as rows
 from app.db import journal
 from app.db.cards import Sealed
+from app.db.engine import Duplicate
 from app.db.tables import cards, sandboxes, travellers
 from app.db.write import Step, changed, held, write
 from app.domain.card import Card
+from app.domain.errors import Conflict
 from app.domain.events import Fact
 from app.services.access import Context, RaceLostError, Read
 
@@ -57,11 +59,18 @@ async def store(ctx: Context, steps: Sequence[Step], *, traveller_id: UUID, vers
     """Write a unit of work, if the sandbox is as it was read and the traveller still at `version` (None for a new one).
 
     RaceLostError when not: somebody wrote to a card of the same traveller, moved the clock or reset the sandbox.
+    Conflict `paper-number-in-use` when another live card has the paper number.
     """
     caller = ctx.caller
     conditions = [held(sandboxes, sandbox_id=caller.sandbox_id, epoch=caller.epoch)]
     if version is not None:
         who = {"world_id": caller.world_id, "traveller_id": traveller_id, "version": version}
         conditions.append(changed(travellers, who, version=version + 1))
-    if not await write(ctx.db, conditions, steps):
+    try:
+        written = await write(ctx.db, conditions, steps)
+    except Duplicate as duplicate:
+        if duplicate.index == "uq_cards_paper":
+            raise Conflict("paper-number-in-use") from None
+        raise  # a race, which the next attempt finds decided
+    if not written:
         raise RaceLostError

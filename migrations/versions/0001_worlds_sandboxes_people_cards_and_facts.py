@@ -263,7 +263,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("scan_id", sa.Text(), nullable=True),
         sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("confidence", sa.Float(), nullable=True),
+        sa.Column("confidence", sa.Double(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("corrects", sa.Uuid(), nullable=True),
         sa.Column("plain", Json(), nullable=False),
