@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import ClauseElement, Dialect, Executable, Numeric, make_url
+from sqlalchemy import ClauseElement, Dialect, Executable, Float, Numeric, make_url
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_dialect
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -62,7 +62,7 @@ class Compiled:
         self._binders = tuple((name, binders[name]) for name in self._names)
         self._readers: dict[str, _Convert] = {}
         for column in getattr(statement, "exported_columns", ()):
-            if isinstance(column.type, Numeric):
+            if isinstance(column.type, Float | Numeric):
                 continue  # both drivers give figures as they are; the dialect would ask for PostgreSQL's type code
             reader = column.type.dialect_impl(dialect).result_processor(dialect, None)
             if reader is not None:

@@ -4,15 +4,15 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import asyncpg
 import pytest
 from httpx2 import AsyncClient, Response
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from app.db.cards import LOOKUP_LIMIT
-from app.db.engine import Database, PostgreSQL, SQLite
+from app.db.engine import Database, SQLite, connect
 from app.policies import sentences
 from tests.api.bodies import DOCUMENT, MOSCOW_AIR, VISA, declaration, entering
 from tests.api.conftest import House
@@ -47,9 +47,8 @@ class BrokenDatabase:
 @asynccontextmanager
 async def locked(scene: Scene) -> AsyncIterator[None]:
     """Hold the lock that every write needs, as another process does; and let the application lose patience soon."""
-    database = scene.database
-    if isinstance(database, SQLite):
-        database._connection.execute("PRAGMA busy_timeout = 50")  # noqa: SLF001
+    if isinstance(scene.database, SQLite):
+        await scene.database.all(text("PRAGMA busy_timeout = 50"))
         other = sqlite3.connect(make_url(scene.database_url).database or "", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         try:
@@ -57,17 +56,29 @@ async def locked(scene: Scene) -> AsyncIterator[None]:
         finally:
             other.close()
         return
-    assert isinstance(database, PostgreSQL)
-    pool: Any = database._pool  # noqa: SLF001
-    await pool.execute("SET lock_timeout = '50ms'")
+    await scene.database.run(text("SET lock_timeout = '50ms'"))
     connection = await asyncpg.connect(scene.database_url)
     try:
         async with connection.transaction():
-            await connection.execute("LOCK TABLE cards, idempotency IN ACCESS EXCLUSIVE MODE")
+            await connection.execute("LOCK TABLE cards, idempotency, api_keys IN ACCESS EXCLUSIVE MODE")
             yield
-            await pool.execute("SET lock_timeout = '5s'")
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def cut_off(scene: Scene) -> AsyncIterator[None]:
+    """Take the database away: where SQLite's disk was remounted for reading only, where nobody listens any more."""
+    registry = scene.house.app.state.registry
+    database = registry.db
+    if isinstance(database, SQLite):
+        await database.all(text("PRAGMA query_only = ON"))
+        yield
+        await database.all(text("PRAGMA query_only = OFF"))
+    else:
+        registry.db = connect("postgresql://nobody@127.0.0.1:1/nothing")
+        yield
+        registry.db = database
 
 
 async def key_missing(scene: Scene) -> Response:
@@ -188,17 +199,11 @@ async def database_busy(scene: Scene) -> Response:
 
 
 async def database_unavailable(scene: Scene) -> Response:
-    database = scene.database
-    if isinstance(database, SQLite):
-        # as where the disk has been remounted for reading only
-        database._connection.execute("PRAGMA query_only = ON")  # noqa: SLF001
-    else:
-        await database.close()
-    return await scene.client.post("/v1/cards", json=declaration())
+    async with cut_off(scene):
+        return await scene.client.post("/v1/cards", json=declaration())
 
 
 async def internal_error(scene: Scene) -> Response:
-    await scene.client.get("/v1/clock")  # the caller is known by now
     database, scene.house.app.state.registry.db = scene.database, BrokenDatabase()
     try:
         return await scene.client.get("/v1/clock")
@@ -240,7 +245,9 @@ PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
 
 
 @pytest.fixture
-def scene(house: House, client: AsyncClient, database_url: str) -> Scene:
+async def scene(house: House, client: AsyncClient, database_url: str) -> Scene:
+    """A tester whom the application knows by now: what follows happens to the request, not on the way to it."""
+    await client.get("/v1/clock")
     return Scene(house=house, client=client, database_url=database_url)
 
 
@@ -303,6 +310,16 @@ async def test_what_passes_says_when_to_try_again(scene: Scene, code: str) -> No
     assert 0 < int(answer.headers["retry-after"]) <= 60
 
 
+async def test_a_caller_who_is_not_known_yet_is_told_the_same(scene: Scene) -> None:
+    """Finding out who calls asks the database too."""
+    made = (await scene.client.post("/v1/keys", json={"name": "new", "role": "tester"})).json()
+    for trouble, code in ((locked, "database-busy"), (cut_off, "database-unavailable")):
+        async with trouble(scene):
+            answer = await scene.house.client(made["key"]).get("/v1/clock")
+        assert (answer.status_code, code_of(answer)) == (503, code)
+        assert int(answer.headers["retry-after"]) > 0
+
+
 async def test_after_a_lock_is_gone_the_same_request_succeeds(scene: Scene) -> None:
     await idempotency_key_busy(scene)
     answer = await scene.client.post("/v1/cards", json=declaration(), headers={"Idempotency-Key": "one"})
@@ -338,6 +355,6 @@ async def test_alive_asks_nothing_of_the_database_and_ready_does(scene: Scene) -
 async def test_not_ready_without_a_database(scene: Scene) -> None:
     if isinstance(scene.database, SQLite):
         pytest.skip("a file that is open stays readable")
-    await scene.database.close()
-    answer = await scene.house.client(None).get("/readyz")
+    async with cut_off(scene):
+        answer = await scene.house.client(None).get("/readyz")
     assert (answer.status_code, code_of(answer)) == (503, "database-unavailable")
