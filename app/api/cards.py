@@ -40,7 +40,7 @@ _LINKS = {
 
 def card_answer(request: Request, shown: Shown, status: int, headers: dict[str, str] | None = None) -> Response:
     """Answer with a card and its entity tag."""
-    headers = {"ETag": shown.card.etag_at(shown.instant), "Vary": "Accept-Language", **(headers or {})}
+    headers = {"ETag": shown.card.etag_at(shown.instant), **(headers or {})}
     return Response(render.card(shown, language_of(request)), status, headers, render.JSON)
 
 
@@ -92,7 +92,7 @@ async def show(request: Request, number: CardNumber) -> Response:
     shown = await cards.show(context(request), number)
     known = request.headers.get("if-none-match")
     if known is not None and _matches(known, tag := shown.card.etag_at(shown.instant)):
-        return Response(status_code=304, headers={"ETag": tag, "Vary": "Accept-Language"})
+        return Response(status_code=304, headers={"ETag": tag})
     return card_answer(request, shown, 200)
 
 

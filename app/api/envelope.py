@@ -8,17 +8,18 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import problem
+from app.api.problems import BODY_LIMIT, failed, problem
+from app.db.engine import Busy, Unavailable
 
 _LOG = logging.getLogger("migcard")
 
-BODY_LIMIT = 1024 * 1024
+_VARY = (b"vary", b"Accept-Language")
 _FIT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BODILY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Envelope:
-    """Echoes or makes X-Request-Id, and lets no error leak (500)."""
+    """Echoes or makes X-Request-Id, says that sentences vary by language, and lets no error leak (500)."""
 
     def __init__(self, app: ASGIApp, *, dice: Callable[[int], bytes]) -> None:
         self._app = app
@@ -34,14 +35,15 @@ class Envelope:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id), _VARY]
             await send(message)
 
         try:
             return await self._app(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001  whatever it is, the client gets a problem and the log no personal data
-            _LOG.error("%s %s at %s", scope["request_id"], type(error).__name__, _place(error))
-            return await _refuse("internal-error", 500, scope, receive, send_with_id)
+            if not isinstance(error, Busy | Unavailable):
+                _LOG.error("%s %s at %s", scope["request_id"], type(error).__name__, _place(error))
+            return await failed(Request(scope), error)(scope, receive, send_with_id)
 
 
 class Bodies:

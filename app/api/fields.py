@@ -11,7 +11,11 @@ from pydantic_core import PydanticCustomError
 from app.domain.clock import EARLIEST, LATEST, instant_text
 from app.domain.identity import BirthDate
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# Pydantic would take "2027" for seconds since 1970
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
+)
 _FIRST_DAY, _LAST_DAY = EARLIEST.date(), LATEST.date().replace(year=LATEST.year - 1)
 _EARLIEST_BIRTH = 1880
 """Nobody alive is older; what is written before it is a mistyped year."""
@@ -33,7 +37,7 @@ def _in_range(value: date) -> date:
 
 
 def _instant(value: object) -> object:
-    if isinstance(value, str | datetime):
+    if isinstance(value, datetime) or (isinstance(value, str) and _INSTANT.fullmatch(value)):
         return value
     raise PydanticCustomError("instant-malformed", "an RFC 3339 instant with its offset")
 
@@ -65,8 +69,8 @@ def _birth_date(value: object) -> object:
 
 def _one_line(value: str) -> str:
     for character in value:
-        # control, surrogate, unassigned, private use, and the separators of lines and paragraphs
-        if unicodedata.category(character) in {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"}:
+        # control, format (hides or reverses others), surrogate, unassigned, private use, line and paragraph separators
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}:
             values = {"character": f"U+{ord(character):04X}"}
             raise PydanticCustomError("unfit-character", "the character {character} cannot stand here", values)
     return value

@@ -13,6 +13,8 @@ from app.domain.errors import Conflict, Fault, Forbidden, NotFound, Refusal, Rul
 from app.policies import sentences
 
 MEDIA_TYPE = "application/problem+json"
+BODY_LIMIT = 1024 * 1024
+"""Bytes; imports have an address of their own."""
 
 STATUS_OF: Mapping[type[Refusal], int] = {
     Unknown: 401,
@@ -133,17 +135,25 @@ def install(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         # FastAPI answers 400 for a body that is not UTF-8
         code = _CODE_OF_STATUS.get(error.status_code, "malformed-json" if error.status_code == 400 else "bad-request")  # noqa: PLR2004
-        return problem(request, code, error.status_code, headers=error.headers)
+        return problem(request, code, error.status_code, values={"limit": str(BODY_LIMIT)}, headers=error.headers)
 
     @app.exception_handler(Busy)
-    async def _busy(request: Request, _: Busy) -> Response:
-        if "idempotency-key" in request.headers:
-            return problem(request, "idempotency-key-busy", 409, headers={"Retry-After": "1"})
-        return problem(request, "database-busy", 503, headers={"Retry-After": "1"})
-
     @app.exception_handler(Unavailable)
-    async def _unavailable(request: Request, _: Unavailable) -> Response:
-        return problem(request, "database-unavailable", 503, headers={"Retry-After": "5"})
+    async def _database(request: Request, error: Busy | Unavailable) -> Response:
+        return failed(request, error)
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """Render what went wrong in the database or in us; nothing of the error itself is told."""
+    match error:
+        case Busy() if "idempotency-key" in request.headers:
+            return problem(request, "idempotency-key-busy", 409, headers={"Retry-After": "1"})
+        case Busy():
+            return problem(request, "database-busy", 503, headers={"Retry-After": "1"})
+        case Unavailable():
+            return problem(request, "database-unavailable", 503, headers={"Retry-After": "5"})
+        case _:
+            return problem(request, "internal-error", 500)
 
 
 def _fault(error: Mapping[str, object], body: object) -> Fault:
@@ -162,22 +172,10 @@ def _fault(error: Mapping[str, object], body: object) -> Fault:
 
 
 def _pointer(location: tuple[int | str, ...], body: object) -> str:
-    """Make a JSON pointer of Pydantic's location, leaving out the tags of unions, which are no part of the document."""
+    """Make a JSON pointer of Pydantic's location."""
     source, *parts = location
     if source != "body":
         return "".join(f"/{part}" for part in parts)
-    pointer, here = "", body
-    for part in parts:
-        if isinstance(here, Mapping) and part not in here and part is not parts[-1]:
-            continue
-        pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
-        here = _step(here, part)
-    return pointer
-
-
-def _step(here: object, part: int | str) -> object:
-    if isinstance(here, Mapping):
-        return here.get(part)
-    if isinstance(here, list) and isinstance(part, int) and part < len(here):
-        return here[part]
-    return None
+    if isinstance(body, Mapping) and parts and body.get("by") == parts[0]:
+        parts = parts[1:]  # the tag of the union of look-ups is no part of the document
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

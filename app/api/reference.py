@@ -12,7 +12,7 @@ from app.api.problems import language_of
 from app.api.security import ScopedRoute
 from app.api.shapes import Told
 from app.policies import reference, sentences
-from app.policies.reference import Kind, Mode, Name
+from app.policies.reference import Kind, Name, Transport
 
 router = APIRouter(prefix="/v1/reference", route_class=ScopedRoute)
 
@@ -47,7 +47,7 @@ class CountriesOut(Told):
 class CheckpointOut(EntryOut):
     """A post; its code is ours, which `synthetic` says."""
 
-    mode: Mode
+    mode: Transport
     zone: str
     synthetic: Literal[True]
 

@@ -18,7 +18,7 @@ from app.api.shapes import Asked, Told
 from app.db.sandboxes import Sandbox
 from app.domain.card import Status
 from app.domain.clock import MAX_SPEED, Mode
-from app.domain.errors import Forbidden
+from app.domain.errors import Forbidden, NotFound
 from app.services import sandboxes
 from app.services.access import Registry, Role, Scope
 from app.services.clocks import Time
@@ -266,5 +266,7 @@ async def keys(request: Request) -> Response:
 )
 async def revoke_key(request: Request, prefix: Annotated[str, Path(max_length=16)]) -> Response:
     """In every worker from its next request on."""
+    if not (prefix.isascii() and prefix.isprintable()):
+        raise NotFound("key-not-found")
     await sandboxes.revoke_key(context(request), prefix)
     return Response(status_code=204)

@@ -31,7 +31,7 @@ class Kind(StrEnum):
     SPECIMEN = "specimen"
 
 
-class Mode(StrEnum):
+class Transport(StrEnum):
     """How people come through a checkpoint."""
 
     AIR = "air"
@@ -74,7 +74,7 @@ class Checkpoint:
 
     code: str
     name: Name
-    mode: Mode
+    mode: Transport
     zone: str
     synthetic: bool
     source: tuple[str, ...]
@@ -177,7 +177,7 @@ def _country(row: Row) -> Country:
 
 def _checkpoint(row: Row) -> Checkpoint:
     row.only("code", "name", "mode", "zone", "synthetic", "source")
-    mode = row.choice("mode", Mode)
+    mode = row.choice("mode", Transport)
     code = _code(row, "code", _CHECKPOINT_CODE)
     if not code.endswith(f"-{mode.upper()}"):
         problem = f"code {code!r} must end with its mode, -{mode.upper()}"

@@ -62,6 +62,8 @@ async def issue(ctx: Context, application: Application, attempt: Attempt) -> Sho
     A declaration of the same person that is still open is superseded. Refusals: RuleViolation for whatever is wrong
     with the application; Conflict `open-card-exists`, `paper-number-in-use`.
     """
+    if application.entry:
+        ctx.require(Scope.BORDER)
     # only a zone's two-digit years need the day before the one statement that brings the instant
     today = local_day(await ctx.now(), MOSCOW) if application.has_zone else date.max
     personal = particulars(application, today=today, known_states=reference.known_states())
@@ -123,7 +125,6 @@ def _decide(
     if inside and application.entry:
         raise Conflict("open-card-exists", extra={"card": inside.number})
     if entry := application.entry:
-        ctx.require(Scope.BORDER)
         crossing = Crossing(
             checkpoint=entry.checkpoint,
             occurred_at=entry.occurred_at or at,

@@ -165,7 +165,7 @@ def _number(given: DocumentGiven) -> str:
     try:
         return canonical_document_number(given.number)
     except ValueError:
-        raise violation("/number", "document-number-malformed") from None
+        raise violation("/number", "document-number-unfit") from None
 
 
 # Checks --------------------------------------------------------------------------------------------------------------

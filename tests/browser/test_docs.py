@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from app.api.examples import CARD_EXAMPLES
 from tests.browser.conftest import Watch
 
 
@@ -43,7 +42,8 @@ def fill(operation: Locator, body: object) -> None:
     operation.locator("textarea.body-param__text").fill(json.dumps(body, ensure_ascii=False))
 
 
-@pytest.mark.parametrize("example", CARD_EXAMPLES)
+# the others are posted with the same fresh numbers in tests/api/test_cards.py
+@pytest.mark.parametrize("example", ["visa_free", "mrz_only", "with_entry"])
 def test_an_example_is_executed_twice_and_issues_two_cards(
     page: Page, server: str, watch: Watch, example: str
 ) -> None:
@@ -104,9 +104,12 @@ def test_every_operation_unfolds_without_complaint(page: Page, server: str, watc
     page.goto(f"{server}/docs")
     controls = page.locator(".opblock-summary-control")
     expect(controls.first).to_be_visible()
+    executes = page.locator("button.execute")
     for index in range(controls.count()):
         controls.nth(index).click()
-    expect(page.locator("button.execute")).to_have_count(controls.count())
+        expect(executes).to_have_count(1)
+        controls.nth(index).click()  # many unfolded at once take a minute to draw
+        expect(executes).to_have_count(0)
     assert watch == Watch()
 
 
@@ -140,4 +143,6 @@ def test_what_it_looks_like(page: Page, server: str) -> None:
     assert box
     assert box["width"] <= 1280  # nothing has to be scrolled sideways
     if folder := os.environ.get("MIGCARD_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / "docs.png", full_page=True)
+        for name, place in (("top", page.locator(".info")), ("answer", issue.locator(".live-responses-table"))):
+            place.scroll_into_view_if_needed()
+            page.screenshot(path=Path(folder) / f"docs-{name}.png")

@@ -9,7 +9,7 @@ import pytest
 
 from app.policies import reading, reference
 from app.policies.reading import BrokenData, Row
-from app.policies.reference import Kind, Mode, Name
+from app.policies.reference import Kind, Transport, Name
 
 Read = Callable[[Row], Mapping[str, object]]
 
@@ -73,11 +73,11 @@ class TestCheckpoints:
         assert all(post.source for post in reference.checkpoints().values())
 
     def test_all_modes_occur(self) -> None:
-        assert {post.mode for post in reference.checkpoints().values()} == set(Mode)
+        assert {post.mode for post in reference.checkpoints().values()} == set(Transport)
 
     def test_entry_through_belarus_is_dated_in_minsk_and_only_inferred(self) -> None:
         [post] = [post for post in reference.checkpoints().values() if post.zone == "Europe/Minsk"]
-        assert (post.code, post.mode, post.source) == ("BREST-ROAD", Mode.ROAD, ("I",))
+        assert (post.code, post.mode, post.source) == ("BREST-ROAD", Transport.ROAD, ("I",))
 
     def test_the_country_spans_kaliningrad_to_kamchatka(self) -> None:
         assert {post.zone for post in reference.checkpoints().values()} >= {"Europe/Kaliningrad", "Asia/Kamchatka"}

@@ -47,6 +47,7 @@ async def walk(
     after: tuple[datetime, str] | None = None
     while True:
         page = await next_page(after)
+        assert not set(seen) & set(numbers(page))  # a cursor that stands still would walk for ever
         seen += numbers(page)
         if not page.more:
             return seen
