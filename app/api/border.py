@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
-from app.api.cards import CardNumber
+from app.api.cards import CardNumber, card_links
 from app.api.examples import CROSSING_EXAMPLES
 from app.api.fields import CheckpointCode, Instant
 from app.api.operations import Audience, attempt, operation, replayed
@@ -64,6 +64,7 @@ _NOT_FOUND = {404: ["card-not-found"]}
         status=201,
         body=True,
         repeatable=True,
+        links=card_links("/card"),
         problems=_NOT_FOUND,
         others=_REFUSED,
     ),
@@ -85,6 +86,7 @@ async def enter(request: Request, number: CardNumber, body: _Crossing) -> Respon
         status=201,
         body=True,
         repeatable=True,
+        links=card_links("/card"),
         problems=_NOT_FOUND,
     ),
 )

@@ -31,11 +31,13 @@ CardNumber = Annotated[
         examples=["7K3M0Q2V9XTH"],
     ),
 ]
-_LINKS = {
-    "show": {"operationId": "getCard", "parameters": {"number": "$response.body#/number"}},
-    "enter": {"operationId": "enterOnCard", "parameters": {"number": "$response.body#/number"}},
-    "leave": {"operationId": "leaveOnCard", "parameters": {"number": "$response.body#/number"}},
-}
+
+
+def card_links(where: str = "") -> dict[str, dict[str, object]]:
+    """Link an answer to what can be done with its card; `where` is a pointer to the card."""
+    parameters = {"number": f"$response.body#{where}/number"}
+    operations = {"show": "getCard", "enter": "enterOnCard", "leave": "leaveOnCard"}
+    return {name: {"operationId": target, "parameters": parameters} for name, target in operations.items()}
 
 
 def card_answer(request: Request, shown: Shown, status: int, headers: dict[str, str] | None = None) -> Response:
@@ -59,7 +61,7 @@ def card_answer(request: Request, shown: Shown, status: int, headers: dict[str, 
             409: ["open-card-exists", "paper-number-in-use"],
             422: ["document-expired", "no-card-needed", "visa-not-valid", "mrz-structure"],
         },
-        links=_LINKS,
+        links=card_links(),
         headers=["Location", "ETag", "Idempotency-Replayed"],
     ),
 )
@@ -84,7 +86,7 @@ async def issue(request: Request, body: Annotated[CardIn, Body(openapi_examples=
         problems={404: ["card-not-found"]},
         others={304: "The card is as the entity tag in If-None-Match says."},
         headers=["ETag"],
-        links=_LINKS,
+        links=card_links(),
     ),
 )
 async def show(request: Request, number: CardNumber) -> Response:

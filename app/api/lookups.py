@@ -8,6 +8,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
+from app.api.cards import card_links
 from app.api.examples import CHECK_EXAMPLES, LOOKUP_EXAMPLES
 from app.api.fields import BirthDateField, DocumentNumber, StateCode, Zone
 from app.api.operations import Audience, operation
@@ -96,6 +97,7 @@ class MatchesOut(Told):
         MatchesOut,
         body=True,
         needs=[Scope.CARDS_SEARCH],
+        links=card_links("/items/0/card"),
         problems={403: [], 422: ["mrz-structure", "lookup-too-wide"]},
     ),
 )

@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Conflict, Fault, Forbidden, NotFound, Refusal, RuleViolation, Stale, Unknown
@@ -135,12 +136,19 @@ def install(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         # FastAPI answers 400 for a body that is not UTF-8
         code = _CODE_OF_STATUS.get(error.status_code, "malformed-json" if error.status_code == 400 else "bad-request")  # noqa: PLR2004
-        return problem(request, code, error.status_code, values={"limit": str(BODY_LIMIT)}, headers=error.headers)
+        headers = {"Allow": _methods(request)} if code == "method-not-allowed" else error.headers
+        return problem(request, code, error.status_code, values={"limit": str(BODY_LIMIT)}, headers=headers)
 
     @app.exception_handler(Busy)
     @app.exception_handler(Unavailable)
     async def _database(request: Request, error: Busy | Unavailable) -> Response:
         return failed(request, error)
+
+
+def _methods(request: Request) -> str:
+    """Name every method of an address: the router names those of the first route that it tried."""
+    at_address = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted(method for route in at_address for method in getattr(route, "methods", ())))
 
 
 def failed(request: Request, error: Exception) -> Response:

@@ -153,19 +153,19 @@ def _newest_first(card: Card) -> tuple[bool, float, str]:
     return entered is None, -entered.timestamp() if entered else 0, card.number
 
 
-def _fold_hash(ctx: Context, given: DocumentGiven) -> bytes:
-    return ctx.keys.hash("fold", given.issuing_state, fold_document_number(_number(given)))
+def _fold_hash(ctx: Context, given: DocumentGiven, pointer: str = "") -> bytes:
+    return ctx.keys.hash("fold", given.issuing_state, fold_document_number(_number(given, pointer)))
 
 
 def _exact_hash(ctx: Context, given: DocumentGiven) -> bytes:
     return ctx.keys.hash("exact", given.issuing_state, _number(given))
 
 
-def _number(given: DocumentGiven) -> str:
+def _number(given: DocumentGiven, pointer: str = "") -> str:
     try:
         return canonical_document_number(given.number)
     except ValueError:
-        raise violation("/number", "document-number-unfit") from None
+        raise violation(f"{pointer}/number", "document-number-unfit") from None
 
 
 # Checks --------------------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ async def check(ctx: Context, items: Sequence[DocumentGiven], purpose: AccessPur
 
     A carrier is answered ok for a card that is declared or open, a host only for a stay that is lawful now.
     """
-    folds = [_fold_hash(ctx, item) for item in items]
+    folds = [_fold_hash(ctx, item, f"/items/{place}") for place, item in enumerate(items)]
     read = await ctx.read(rows.BY_DOCUMENT, hashes=sorted(set(folds)), departed=0)
     by_fold: dict[bytes, list[tuple[Card, Particulars]]] = {}
     for row in read.rows:

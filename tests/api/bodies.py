@@ -40,7 +40,10 @@ def declaration(number: str = "FA1234567", *, holder: Body | None = None, **chan
 
 def entering(number: str = "FA1234567", *, at: str | None = None, **changes: object) -> Body:
     """The same with an entry at Sheremetyevo, by default now."""
-    return declaration(number, **({"entry": {"checkpoint": MOSCOW_AIR, "occurred_at": at}} | changes))
+    holder = changes.pop("holder", None)
+    assert holder is None or isinstance(holder, dict)
+    entry = {"checkpoint": MOSCOW_AIR, "occurred_at": at}
+    return declaration(number, holder=holder) | {"entry": entry} | changes
 
 
 def by_document(number: str = "FA1234567", **changes: object) -> Body:

@@ -41,9 +41,7 @@ async def test_what_is_no_name_is_refused_at_its_field(
 
 @pytest.mark.parametrize("text", ["\u202eevil", "a\u2066b", "\u0000", "\ufffe", "\ue000", "a\u2028b", "a\u0085b"])
 @pytest.mark.parametrize("field", ["reference", "host"])
-async def test_a_text_has_no_characters_that_hide_or_reverse_others(
-    client: AsyncClient, field: str, text: str
-) -> None:
+async def test_a_text_has_no_characters_that_hide_or_reverse_others(client: AsyncClient, field: str, text: str) -> None:
     value: object = text if field == "reference" else {"kind": "person", "name": text}
     answer = await client.post("/v1/cards", json=declaration() | {field: value})
     assert answer.status_code == 422
@@ -100,9 +98,7 @@ async def test_a_date_that_cannot_be_is_refused_at_its_field(client: AsyncClient
 
 @pytest.mark.parametrize("pointer", DATES)
 @pytest.mark.parametrize("day", [20261210, 1796104800, True, ["2026-12-10"], {"year": 2026}, 2026.5])
-async def test_a_date_that_is_no_text_is_refused_at_its_field(
-    client: AsyncClient, pointer: str, day: object
-) -> None:
+async def test_a_date_that_is_no_text_is_refused_at_its_field(client: AsyncClient, pointer: str, day: object) -> None:
     make = DATES[pointer]
     answer = await client.post("/v1/cards", json=make(day))  # type: ignore[no-untyped-call]
     assert (answer.status_code, list(faults_of(answer))) == (422, [pointer])
@@ -159,7 +155,9 @@ async def test_a_child_born_today_gets_a_card(client: AsyncClient) -> None:
     ],
 )
 async def test_an_entry_at_an_instant_that_cannot_be_is_refused(client: AsyncClient, at: object) -> None:
-    answer = await client.post("/v1/cards", json=entering() | {"entry": {"checkpoint": "BREST-ROAD", "occurred_at": at}})
+    answer = await client.post(
+        "/v1/cards", json=entering() | {"entry": {"checkpoint": "BREST-ROAD", "occurred_at": at}}
+    )
     assert (answer.status_code, list(faults_of(answer))) == (422, ["/entry/occurred_at"])
 
 

@@ -86,7 +86,9 @@ async def test_an_address_that_is_not_there_is_a_strangers_401_and_a_callers_404
     assert (answer.status_code, code_of(answer)) == (404, "not-found")
 
 
-@pytest.mark.parametrize("path", ["/v1/reference/nothing", "/static/nothing", "/problems/nothing", "/docs/nothing", "/w/x", "/t/x"])
+@pytest.mark.parametrize(
+    "path", ["/v1/reference/nothing", "/static/nothing", "/problems/nothing", "/docs/nothing", "/w/x", "/t/x"]
+)
 async def test_what_is_missing_at_an_open_address_is_a_problem_too(anonymous: AsyncClient, path: str) -> None:
     answer = await anonymous.get(path)
     assert (answer.status_code, code_of(answer)) == (404, "not-found")
@@ -186,7 +188,11 @@ async def test_a_body_of_just_the_limit_is_read(client: AsyncClient) -> None:
                 "/items/1/birth_date": "birth-date-malformed",
             },
         ),
-        ("/v1/cards/lookup", {"access_purpose": "test", "by": "number"}, {"/number": "missing", "/birth_date": "missing"}),
+        (
+            "/v1/cards/lookup",
+            {"access_purpose": "test", "by": "number"},
+            {"/number": "missing", "/birth_date": "missing"},
+        ),
         (
             "/v1/cards/lookup",
             {"access_purpose": "test", "by": "number", "number": 5, "birth_date": "1990", "x": 1},
@@ -255,7 +261,9 @@ async def test_identifiers_made_here_differ(client: AsyncClient) -> None:
     ],
 )
 async def test_a_problem_is_told_in_the_language_preferred(
-    client: AsyncClient, accepted: str | None, russian: bool
+    client: AsyncClient,
+    accepted: str | None,
+    russian: bool,  # noqa: FBT001  a column of the table above
 ) -> None:
     headers = {"Accept-Language": accepted} if accepted is not None else {}
     answer = await client.post("/v1/cards", json={}, headers=headers)
@@ -273,8 +281,10 @@ def test_every_code_has_both_languages_and_no_place_is_lost_in_one() -> None:
     for problem in sentences.problems().values():
         everything += [problem.title, problem.detail, problem.advice]
     for sentence in everything:
-        places = {language: {part.partition("}")[0] for part in text.split("{")[1:]} for language, text in
-                  (("en", sentence.en), ("ru", sentence.ru))}
+        places = {
+            language: {part.partition("}")[0] for part in text.split("{")[1:]}
+            for language, text in (("en", sentence.en), ("ru", sentence.ru))
+        }
         assert places["en"] == places["ru"], sentence
         assert sentence.en.strip() == sentence.en != ""
         assert sentence.ru.strip() == sentence.ru != ""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -82,7 +83,9 @@ def tester(server: str) -> dict[str, str]:
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_whatever_is_asked_the_answer_is_declared(case: schemathesis.Case, server: str, tester: dict[str, str]) -> None:
+def test_whatever_is_asked_the_answer_is_declared(
+    case: schemathesis.Case[Any], server: str, tester: dict[str, str]
+) -> None:
     if case.operation.definition.raw["operationId"] == "deleteSandbox":
         key = httpx2.post(f"{server}/v1/sandboxes", json={"name": "Short-lived"}).json()["key"]
         tester = {"Authorization": f"Bearer {key}"}

@@ -6,8 +6,8 @@ import pytest
 from httpx2 import AsyncClient, Response
 
 from tests.api.bodies import DOCUMENT, MOSCOW_AIR, Body, by_document, declaration, entering, zone
-from tests.api.test_problems import BrokenDatabase
 from tests.api.conftest import House
+from tests.api.test_problems import BrokenDatabase
 
 SURNAME, GIVEN, LATIN = "Веретенников", "Святополк", "Veretennikov"
 BORN, NUMBER, PAPER, HOST = "1987-07-23", "QX7654321", "5550123", "Фёкла Занозина"

@@ -128,8 +128,14 @@ async def test_a_traveller_finds_nothing_but_the_own_card(client: AsyncClient, c
         (by_document(birth_date="1990-02-30"), {"/birth_date": "birth-date-malformed"}),
         (by_document(include=["lapsed"]), {"/include/0": "not-one-of"}),
         (by_document(name="Али"), {"/name": "unknown-field"}),
-        ({"access_purpose": "test", "by": "paper", "series": "46", "number": "1234567"}, {"/series": "paper-series-malformed"}),
-        ({"access_purpose": "test", "by": "paper", "series": "4601", "number": "12"}, {"/number": "paper-number-malformed"}),
+        (
+            {"access_purpose": "test", "by": "paper", "series": "46", "number": "1234567"},
+            {"/series": "paper-series-malformed"},
+        ),
+        (
+            {"access_purpose": "test", "by": "paper", "series": "4601", "number": "12"},
+            {"/number": "paper-number-malformed"},
+        ),
         ({"access_purpose": "test", "by": "mrz", "lines": [7]}, {"/lines/0": "wrong-type"}),
     ],
 )

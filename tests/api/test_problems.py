@@ -14,12 +14,12 @@ from sqlalchemy import make_url, text
 from app.db.cards import LOOKUP_LIMIT
 from app.db.engine import Database, SQLite, connect
 from app.policies import sentences
-from tests.api.bodies import DOCUMENT, MOSCOW_AIR, VISA, declaration, entering
+from tests.api.bodies import DOCUMENT, VISA, declaration, entering
 from tests.api.conftest import House
 from tests.api.contract import Contract, code_of
 
 JSON = {"Content-Type": "application/json"}
-SECRET = "Абдуллаев FA1234567"
+NAME_AND_NUMBER = "Абдуллаев FA1234567"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class BrokenDatabase:
     """Fails at whatever is asked of it, with a message that nobody may see."""
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise RuntimeError(SECRET)
+        raise RuntimeError(NAME_AND_NUMBER)
 
 
 @asynccontextmanager
@@ -330,9 +330,9 @@ async def test_an_error_of_ours_leaks_nothing(scene: Scene, caplog: pytest.LogCa
     caplog.set_level("DEBUG")
     answer = await internal_error(scene)
     assert answer.json()["errors"] == []
-    for text in (answer.text, str(answer.headers), caplog.text):
-        for piece in (*SECRET.split(), "RuntimeError(", "Traceback", "conftest"):
-            assert piece not in text
+    for told in (answer.text, str(answer.headers), caplog.text):
+        for piece in (*NAME_AND_NUMBER.split(), "RuntimeError(", "Traceback", "conftest"):
+            assert piece not in told
     # the log has what finds it: the id of the request, and the place
     assert answer.headers["x-request-id"] in caplog.text
 

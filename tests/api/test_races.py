@@ -13,9 +13,7 @@ CLIENTS = 20
 
 async def at_once(client: AsyncClient, path: str, body: Body, *, key: str | None = None) -> list[Response]:
     headers = {"Idempotency-Key": key} if key else {}
-    return await asyncio.gather(
-        *(client.post(path, json=body, headers=headers, timeout=60) for _ in range(CLIENTS))
-    )
+    return await asyncio.gather(*(client.post(path, json=body, headers=headers, timeout=60) for _ in range(CLIENTS)))
 
 
 async def test_of_twenty_entries_of_one_person_one_is_admitted(client: AsyncClient) -> None:

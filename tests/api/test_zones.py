@@ -1,7 +1,5 @@
 """Machine-readable zones over HTTP, in the shapes that clients rely on."""
 
-from typing import Any
-
 import pytest
 from httpx2 import AsyncClient
 
@@ -30,10 +28,11 @@ CHECKS = {
 }
 
 
-async def parsed(client: AsyncClient, lines: list[str]) -> Any:
+async def parsed(client: AsyncClient, lines: list[str]) -> Body:
     answer = await client.post("/v1/mrz/parse", json={"lines": lines})
     assert answer.status_code == 200
-    return answer.json()
+    told: Body = answer.json()
+    return told
 
 
 @pytest.mark.parametrize("kind", CHECKS)

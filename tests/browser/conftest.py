@@ -16,10 +16,15 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playw
 _COMMAND = Path(sys.executable).with_name("migcard")
 _PATIENCE = 60
 # without these Chromium looks for Google's hosts at every start
-_QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +38,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "MIGCARD_DATABASE_URL": f"sqlite:///{folder}/migcard.db",
         "MIGCARD_PORT": str(port),
     }
-    subprocess.run([_COMMAND, "migrate"], env=environment, check=True)
+    subprocess.run([_COMMAND, "migrate"], env=environment, check=True)  # noqa: S603  our own
     address = f"http://127.0.0.1:{port}"
-    with subprocess.Popen([_COMMAND, "serve"], env=environment, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([_COMMAND, "serve"], env=environment, stdout=subprocess.DEVNULL) as process:  # noqa: S603
         try:
             _wait_for(address, process)
             yield address
