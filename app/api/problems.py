@@ -147,8 +147,10 @@ def install(app: FastAPI) -> None:
 
 def _methods(request: Request) -> str:
     """Name every method of an address: the router names those of the first route that it tried."""
-    at_address = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
-    return ", ".join(sorted(method for route in at_address for method in getattr(route, "methods", ())))
+    fitting = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    # a fixed address fits the pattern of another too, and stands before it
+    at_address = (route for route in fitting if route.path == fitting[0].path)
+    return ", ".join(sorted(method for route in at_address for method in route.methods))
 
 
 def failed(request: Request, error: Exception) -> Response:
