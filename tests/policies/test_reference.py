@@ -9,7 +9,7 @@ import pytest
 
 from app.policies import reading, reference
 from app.policies.reading import BrokenData, Row
-from app.policies.reference import Kind, Transport, Name
+from app.policies.reference import Kind, Name, Transport
 
 Read = Callable[[Row], Mapping[str, object]]
 

@@ -108,7 +108,7 @@ async def test_twins_on_one_passport_are_both_found(ctx: Context) -> None:
 
 
 async def test_a_document_number_with_odd_characters_is_refused(ctx: Context) -> None:
-    with pytest.raises(RuleViolation, match="document-number-malformed"):
+    with pytest.raises(RuleViolation, match="document-number-unfit"):
         await by_document(ctx, "FA№1")
 
 
