@@ -17,12 +17,12 @@ from app.api import (
     docs,
     health,
     lookups,
+    mrz,
     openapi,
     problems,
     reference,
     sandboxes,
     statistics,
-    zones,
 )
 from app.api.envelope import Bodies, Envelope
 from app.api.security import Authenticate
@@ -41,7 +41,7 @@ _PATIENCE = 30
 
 
 # the busiest first: routes are tried in this order
-_RESOURCES = (lookups, cards, border, zones, clock, sandboxes, statistics, reference, health, docs)
+_RESOURCES = (lookups, cards, border, mrz, clock, sandboxes, statistics, reference, health, docs)
 
 
 async def open_registry(settings: Settings, db: Database) -> Registry:

@@ -23,7 +23,7 @@ from app.db import engine, schema
 from app.main import open_registry
 from app.services import cards, sandboxes
 from app.services.access import Context
-from app.services.repeats import Attempt
+from app.services.idempotency import Attempt
 from app.simulation import people
 from bench import load
 from bench.load import Measured

@@ -29,8 +29,8 @@ from app.domain.policy import Policy
 from app.services import clocks
 from app.services.access import Context, Registry
 from app.services.border import CrossingAt
+from app.services.idempotency import Attempt
 from app.services.lookups import DocumentGiven
-from app.services.repeats import Attempt
 
 DEMO_START = datetime(2026, 12, 1, 6, tzinfo=UTC)
 """Where the demo sandbox and the tests' sandboxes stand frozen."""

@@ -12,7 +12,7 @@ from app.api.problems import MEDIA_TYPE
 from app.api.security import RIGHTS
 from app.domain.errors import Fault, RuleViolation
 from app.services.access import Scope
-from app.services.repeats import Attempt
+from app.services.idempotency import Attempt
 
 _LONGEST_KEY = 255
 

@@ -16,8 +16,8 @@ from app.domain.events import FactKind, Source
 from app.policies import reference
 from app.services.access import Context, Read, unit_of_work
 from app.services.cards import Shown, shown, version_of
+from app.services.idempotency import Attempt, earlier, remember
 from app.services.recording import card_step, fact_steps, store
-from app.services.repeats import Attempt, earlier, remember
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

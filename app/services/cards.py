@@ -26,8 +26,8 @@ from app.domain.identity import canonical_document_number, fold_document_number,
 from app.domain.issuing import NewCard
 from app.policies import reference
 from app.services.access import Context, Read, Scope, unit_of_work
+from app.services.idempotency import Attempt, earlier, remember
 from app.services.recording import Salt, card_step, fact_steps, seal, store
-from app.services.repeats import Attempt, earlier, remember
 
 GROUPS = rows.GROUPS
 """What cards can be counted by."""

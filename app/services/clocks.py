@@ -13,7 +13,7 @@ from app.db.write import changed, held, write
 from app.domain.clock import Clock, Mode, within_range
 from app.domain.errors import Conflict, violation
 from app.services.access import Context, RaceLostError, Read, unit_of_work
-from app.services.repeats import Attempt, earlier, remember
+from app.services.idempotency import Attempt, earlier, remember
 
 OK = 200
 

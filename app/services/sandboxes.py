@@ -16,7 +16,7 @@ from app.domain.card import Status
 from app.domain.clock import Clock, Mode, within_range
 from app.domain.errors import Conflict, NotFound, violation
 from app.services.access import SCOPES_OF, Context, Registry, Role, Scope, StaleCallerError, hash_of, unit_of_work
-from app.services.repeats import Attempt, earlier, refuse_repeat, remember
+from app.services.idempotency import Attempt, earlier, refuse_repeat, remember
 
 DEFAULT_POLICY = "ru"
 _PREFIX_LENGTH = 12

@@ -20,7 +20,7 @@ from app.domain.number import PaperNumber
 from app.services import border, cards, clocks, sandboxes
 from app.services.access import Context, Registry
 from app.services.border import CrossingAt
-from app.services.repeats import Attempt
+from app.services.idempotency import Attempt
 from app.simulation import people
 from app.simulation.people import Person, draw
 

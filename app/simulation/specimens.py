@@ -20,8 +20,8 @@ from app.domain.errors import Refusal
 from app.domain.number import grouped
 from app.services import cards, clocks, lookups, sandboxes
 from app.services.access import Context, Registry
+from app.services.idempotency import Attempt
 from app.services.lookups import DocumentGiven, Match
-from app.services.repeats import Attempt
 from app.simulation.expectations import Columns, columns_of, obstacles
 
 AT = datetime(2026, 12, 1, 6, tzinfo=UTC)

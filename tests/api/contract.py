@@ -10,10 +10,10 @@ from fastapi.routing import APIRoute
 from httpx2 import Response
 from pydantic import BaseModel
 
-from app.api import border, cards, clock, health, lookups, openapi, reference, sandboxes, statistics, zones
+from app.api import border, cards, clock, health, lookups, mrz, openapi, reference, sandboxes, statistics
 from app.api.problems import MEDIA_TYPE
 
-_RESOURCES = (lookups, cards, border, zones, clock, sandboxes, statistics, reference, health)
+_RESOURCES = (lookups, cards, border, mrz, clock, sandboxes, statistics, reference, health)
 _CODE = re.compile(r"`([a-z-]+)`")
 _UNFILLED = re.compile(r"(?<![\w])–(?![\w])")
 """What a sentence shows where a value is missing."""

@@ -110,6 +110,8 @@ async def test_the_next_event_is_where_the_next_thing_falls_due(client: AsyncCli
         ({"by": "P1Y"}, {"/by": "duration-malformed"}),
         ({"by": "P"}, {"/by": "duration-malformed"}),
         ({"by": "-P1D"}, {"/by": "malformed"}),
+        ({"by": "by"}, {"/by": "malformed"}),
+        ({"by": "to", "to": 5}, {"/by": "malformed", "/to": "instant-malformed"}),
         ({"by": 10}, {"/by": "wrong-type"}),
         ({"to": "2027-01-01T00:00:00"}, {"/to": "instant-without-zone"}),
         ({"to": "2027-02-29T00:00:00Z"}, {"/to": "instant-malformed"}),

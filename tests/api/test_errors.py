@@ -94,10 +94,24 @@ async def test_what_is_missing_at_an_open_address_is_a_problem_too(anonymous: As
     assert (answer.status_code, code_of(answer)) == (404, "not-found")
 
 
-async def test_another_method_is_told_which_there_are(client: AsyncClient) -> None:
-    answer = await client.put("/v1/cards")
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/cards", {"GET", "POST"}),
+        ("/v1/cards/7K3M0Q2V9XTH", {"GET"}),
+        ("/v1/sandboxes/current", {"GET", "DELETE"}),
+        ("/v1/keys/mck_x", {"DELETE"}),
+        ("/livez", {"GET"}),
+        ("/docs", {"GET"}),
+        ("/problems/not-found", {"GET"}),
+        ("/static/page.css", {"GET", "HEAD"}),
+        ("/openapi.json", {"GET", "HEAD"}),
+    ],
+)
+async def test_another_method_is_told_which_there_are(client: AsyncClient, path: str, methods: set[str]) -> None:
+    answer = await client.put(path)
     assert (answer.status_code, code_of(answer)) == (405, "method-not-allowed")
-    assert answer.headers["allow"]
+    assert methods - {"HEAD"} <= set(answer.headers["allow"].split(", ")) <= methods | {"HEAD"}
 
 
 # Bodies --------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from app.api.operations import Audience, operation
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, NoteOut, Told
-from app.domain import mrz
+from app.domain import mrz as zones
 from app.domain.clock import MOSCOW, local_day
 from app.domain.identity import Sex
 from app.domain.mrz import Format
@@ -95,7 +95,7 @@ class BuiltOut(Told):
 async def parse(request: Request, body: Annotated[ParseIn, Body(openapi_examples=PARSE_EXAMPLES)]) -> Response:
     """TD1, TD2, TD3, MRV-A and MRV-B of ICAO Doc 9303. A wrong check digit is an answer, not an error."""
     now = (await clocks.show(context(request))).now
-    zone = mrz.parse(body.lines, today=local_day(now, MOSCOW), known_states=reference.known_states())
+    zone = zones.parse(body.lines, today=local_day(now, MOSCOW), known_states=reference.known_states())
     answer = {
         "format": zone.format,
         "valid": zone.valid,
@@ -122,7 +122,7 @@ async def parse(request: Request, body: Annotated[ParseIn, Body(openapi_examples
 async def build(request: Request, body: Annotated[BuildIn, Body(openapi_examples=BUILD_EXAMPLES)]) -> Response:
     """Names are transliterated by ICAO's table and cut by its rules; every check digit is computed."""
     await clocks.show(context(request))  # a key that was revoked meanwhile is refused
-    built = mrz.build(
+    built = zones.build(
         body.format,
         document_code=body.document_code,
         issuing_state=body.issuing_state,
