@@ -145,12 +145,16 @@ def install(app: FastAPI) -> None:
         return failed(request, error)
 
 
+_STATIC = ("GET", "HEAD")
+
+
 def _methods(request: Request) -> str:
     """Name every method of an address: the router names those of the first route that it tried."""
     fitting = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     # a fixed address fits the pattern of another too, and stands before it
-    at_address = (route for route in fitting if route.path == fitting[0].path)
-    return ", ".join(sorted(method for route in at_address for method in route.methods))
+    at_address = [route for route in fitting if getattr(route, "path", "") == getattr(fitting[0], "path", "")]
+    methods = {method for route in at_address for method in getattr(route, "methods", _STATIC)}
+    return ", ".join(sorted(methods))
 
 
 def failed(request: Request, error: Exception) -> Response:
@@ -186,6 +190,6 @@ def _pointer(location: tuple[int | str, ...], body: object) -> str:
     source, *parts = location
     if source != "body":
         return "".join(f"/{part}" for part in parts)
-    if isinstance(body, Mapping) and parts and body.get("by") == parts[0]:
+    if isinstance(body, Mapping) and len(parts) > 1 and body.get("by") == parts[0]:
         parts = parts[1:]  # the tag of the union of look-ups is no part of the document
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

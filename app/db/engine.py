@@ -225,6 +225,7 @@ class _postgresql_errors:  # noqa: N801  reads as a phrase where it is used
             case (
                 OSError()
                 | asyncpg.InterfaceError()
+                | asyncpg.InternalClientError()
                 | asyncpg.InvalidCatalogNameError()
                 | asyncpg.InvalidAuthorizationSpecificationError()
             ):

@@ -146,9 +146,10 @@ async def _record(
         *fact_steps(ctx, read, [told], card.traveller_id),
         *remember(ctx, read, attempt, answer=answer),
     ]
-    await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])
     if about:
         other = await ctx.read(rows.BY_NUMBER, number=about)
-        return _crossed(answer, shown(ctx, other.head, read.instant))
-    personal = ctx.open(rows.sealed_of(read.head), f"cards/{card.number}")
-    return _crossed(answer, Shown(after, personal, read.instant))
+        told_about = shown(ctx, other.head, read.instant)
+    else:
+        told_about = Shown(after, ctx.open(rows.sealed_of(read.head), f"cards/{card.number}"), read.instant)
+    await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])
+    return _crossed(answer, told_about)

@@ -277,13 +277,13 @@ async def _page(
 ) -> Page:
     if after:
         values["after_instant"], values["after_number"] = after
+    now = await ctx.now()
     # one row more than asked tells whether another page follows
-    read = await ctx.read(statement, instant=await ctx.now(), limit=limit + 1, **values)
+    read = await ctx.read(statement, instant=now, limit=limit + 1, **values)
     items = [
-        shown(ctx, row, read.instant) if "sealed" in row else Shown(rows.card_of(row), None, read.instant)
-        for row in read.rows[:limit]
+        shown(ctx, row, now) if "sealed" in row else Shown(rows.card_of(row), None, now) for row in read.rows[:limit]
     ]
-    return Page(items, read.instant, more=len(read.rows) > limit)
+    return Page(items, now, more=len(read.rows) > limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

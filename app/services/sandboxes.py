@@ -95,9 +95,10 @@ async def create(
 async def current(ctx: Context) -> Current:
     """Show the caller's sandbox with counts of its cards by status."""
     sandbox = await _load(ctx)
-    read = await ctx.read(rows.statistics(("status",), begins=False, until=False), long=True, instant=await ctx.now())
+    now = await ctx.now()
+    read = await ctx.read(rows.statistics(("status",), begins=False, until=False), long=True, instant=now)
     counts = dict.fromkeys(Status, 0) | {Status(row["status"]): row["count"] for row in read.rows}
-    return Current(sandbox=sandbox, now=read.instant, counts=counts)
+    return Current(sandbox=sandbox, now=now, counts=counts)
 
 
 @unit_of_work

@@ -31,7 +31,7 @@ from app.main import create_app
 from tests.api.conftest import START
 from tests.api.conftest import settings as app_settings
 
-_EXAMPLES = 20
+_EXAMPLES = 15
 _NEVER_OPENED = app_settings("sqlite:///never-opened.db", Path("never-made"))
 
 _CONFIG = SchemathesisConfig(
