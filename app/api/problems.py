@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Conflict, Fault, Forbidden, NotFound, Refusal, RuleViolation, Stale, Unknown
@@ -145,16 +145,16 @@ def install(app: FastAPI) -> None:
         return failed(request, error)
 
 
-_STATIC = ("GET", "HEAD")
-
-
 def _methods(request: Request) -> str:
     """Name every method of an address: the router names those of the first route that it tried."""
-    fitting = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    fitting = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
     # a fixed address fits the pattern of another too, and stands before it
-    at_address = [route for route in fitting if getattr(route, "path", "") == getattr(fitting[0], "path", "")]
-    methods = {method for route in at_address for method in getattr(route, "methods", _STATIC)}
-    return ", ".join(sorted(methods))
+    at_address = (route.methods or set() for route in fitting if route.path == fitting[0].path)
+    return ", ".join(sorted(set().union(*at_address))) or "GET, HEAD"  # what files under /static answer
 
 
 def failed(request: Request, error: Exception) -> Response:

@@ -61,7 +61,7 @@ async def write(db: Database, conditions: Sequence[Step], steps: Sequence[Step])
     when the next fails. `Duplicate` when a unique index refuses; nothing is written then either.
     """
     if not conditions or any(condition.values for condition in conditions[:-1]):
-        message = "there must be a condition, and only the last may change a row"
+        message = "there must be a condition, and only the last condition may change a row"
         raise ValueError(message)
     if db.dialect.name == "postgresql":
         return await _chain(db, conditions, steps)

@@ -12,6 +12,9 @@ from app.api.operations import Audience
 from tests.browser.conftest import Watch
 
 
+pytestmark = pytest.mark.xdist_group("browser")  # one server, one browser
+
+
 def opened(page: Page, server: str, tag: str, name: str) -> Locator:
     """Open the docs and unfold an operation."""
     if not page.url.startswith(server):
