@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, Page, expect
 from app.api.operations import Audience
 from tests.browser.conftest import Watch
 
-
 pytestmark = pytest.mark.xdist_group("browser")  # one server, one browser
 
 
