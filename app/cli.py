@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NoReturn
@@ -91,8 +91,7 @@ def serve() -> None:
     settings = config.load()
     _require_free(settings)
     if settings.mode is Mode.DEMO:
-        asyncio.run(_prepare_demo(settings))
-        _invite(settings)
+        _invite(settings, asyncio.run(_prepare_demo(settings)))
     else:
         asyncio.run(_check(settings))
     uvicorn.run(
@@ -123,7 +122,8 @@ async def _check(settings: Settings) -> None:
         pass
 
 
-async def _prepare_demo(settings: Settings, *, anew: bool = False) -> None:
+async def _prepare_demo(settings: Settings, *, anew: bool = False) -> datetime:
+    """Make the demo sandbox where it is missing, and tell what time it is there."""
     key = settings.read_demo_key()
     async with _registry(settings) as house:
         if anew or not await demo_world.is_made(house, key=key):
@@ -132,9 +132,10 @@ async def _prepare_demo(settings: Settings, *, anew: bool = False) -> None:
             except Duplicate:
                 _fail("The demo key is in this database already, revoked or expired: set MIGCARD_DEMO_KEY to another.")
             _out.print(f"Made the demo sandbox: {made.cards} synthetic cards.")
+        return await demo_world.now(house, key=key)
 
 
-def _invite(settings: Settings) -> None:
+def _invite(settings: Settings, now: datetime) -> None:
     address = f"http://{settings.host}:{settings.port}"
     key = settings.read_demo_key()
     body = json.dumps(
@@ -149,7 +150,7 @@ def _invite(settings: Settings) -> None:
                 "citizenship": "KAZ",
             },
             "document": {"type": "passport", "number": "SP0000042", "issuing_state": "KAZ", "expires_on": "2031-05-01"},
-            "intended": {"from": "2026-12-10"},
+            "intended": {"from": (now + timedelta(days=9)).date().isoformat()},
         },
     )
     typer.echo(

@@ -90,6 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        redirect_slashes=False,  # one address for each thing
         telemetry={"tracing": False, "metrics": False, "logs": False},
         # given whole: a router that is included matches every request twice (docs/measurements.md)
         routes=[route for resource in _RESOURCES for route in resource.router.routes],

@@ -30,9 +30,13 @@ class CrossingIn(Asked):
     checkpoint: CheckpointCode
     occurred_at: Instant | None = Field(None, description="Now, when absent; never later than now.")
 
-    def domain(self) -> CrossingAt:
-        """Give the service its object."""
-        return CrossingAt(checkpoint=self.checkpoint, occurred_at=self.occurred_at)
+    def domain(self, request: Request) -> CrossingAt:
+        """Give the service its object, with the versions that If-Match names."""
+        return CrossingAt(
+            checkpoint=self.checkpoint,
+            occurred_at=self.occurred_at,
+            versions=_versions(request.headers.get("if-match")),
+        )
 
 
 class CrossedOut(Told):
@@ -50,7 +54,7 @@ class CrossedOut(Told):
 
 _Crossing = Annotated[CrossingIn, Body(openapi_examples=CROSSING_EXAMPLES)]
 _REFUSED = {200: "Refused with a reason; the attempt is recorded."}
-_NOT_FOUND = {404: ["card-not-found"]}
+_PROBLEMS = {404: ["card-not-found"], 409: ["paper-number-in-use"], 412: ["version-stale"]}
 
 
 @router.post(
@@ -65,13 +69,13 @@ _NOT_FOUND = {404: ["card-not-found"]}
         body=True,
         repeatable=True,
         links=card_links("/card"),
-        problems=_NOT_FOUND,
+        problems=_PROBLEMS,
         others=_REFUSED,
     ),
 )
 async def enter(request: Request, number: CardNumber, body: _Crossing) -> Response:
     """The day of entry is the calendar day at the checkpoint, and the first day of the stay."""
-    crossed = await border.enter(context(request), number, body.domain(), await attempt(request, "enterOnCard"))
+    crossed = await border.enter(context(request), number, body.domain(request), await attempt(request, "enterOnCard"))
     return _answer(request, crossed)
 
 
@@ -87,13 +91,21 @@ async def enter(request: Request, number: CardNumber, body: _Crossing) -> Respon
         body=True,
         repeatable=True,
         links=card_links("/card"),
-        problems=_NOT_FOUND,
+        problems=_PROBLEMS,
     ),
 )
 async def leave(request: Request, number: CardNumber, body: _Crossing) -> Response:
     """An exit is always recorded: after the end of the stay as such, without an open stay as an exit without entry."""
-    crossed = await border.leave(context(request), number, body.domain(), await attempt(request, "leaveOnCard"))
+    crossed = await border.leave(context(request), number, body.domain(request), await attempt(request, "leaveOnCard"))
     return _answer(request, crossed)
+
+
+def _versions(if_match: str | None) -> frozenset[int] | None:
+    """Read the versions of If-Match; status and day in an entity tag are derived and not compared."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = (tag.strip().strip('"').partition("-")[0] for tag in if_match.split(","))
+    return frozenset(int(version) for version in tags if version.isascii() and version.isdigit())
 
 
 def _answer(request: Request, crossed: Crossed) -> Response:

@@ -26,7 +26,6 @@ router = APIRouter(prefix="/v1", route_class=ScopedRoute)
 CardNumber = Annotated[
     str,
     Path(
-        max_length=40,
         description="Read forgivingly: any case and grouping, O as 0, I and L as 1.",
         examples=["7K3M0Q2V9XTH"],
     ),
@@ -42,7 +41,11 @@ def card_links(where: str = "") -> dict[str, dict[str, object]]:
 
 def card_answer(request: Request, shown: Shown, status: int, headers: dict[str, str] | None = None) -> Response:
     """Answer with a card and its entity tag."""
-    headers = {"ETag": shown.card.etag_at(shown.instant), **(headers or {})}
+    headers = {
+        "ETag": shown.card.etag_at(shown.instant),
+        "Cache-Control": "private, no-cache",  # may be kept by the client, asked again each time
+        **(headers or {}),
+    }
     return Response(render.card(shown, language_of(request)), status, headers, render.JSON)
 
 
@@ -172,7 +175,7 @@ async def listing(request: Request, asked: Annotated[CardsAsked, Query()]) -> Re
     ),
 )
 async def expiries(request: Request, asked: Annotated[ExpiriesAsked, Query()]) -> Response:
-    """Open stays whose end lies within so many times 24 hours."""
+    """Open stays with at most `within_days` days left after today."""
     page = await cards.expiring(
         context(request), within_days=asked.within_days, after=position(asked.after), limit=asked.limit
     )

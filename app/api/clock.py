@@ -61,7 +61,7 @@ class AdvanceIn(Asked):
         None, description="`PnW` or `PnDTnHnMnS`.", examples=["P10D"], pattern="^P"
     )
     next_event: Literal[True] | None = None
-    dry_run: StrictBool = Field(default=False, description="Tell what would fall due, and move nothing.")
+    dry_run: StrictBool | None = Field(default=None, description="Tell what would fall due, and move nothing.")
 
     @model_validator(mode="after")
     def _one_target(self) -> "AdvanceIn":
@@ -141,7 +141,7 @@ async def advance(request: Request, body: Annotated[AdvanceIn, Body(openapi_exam
         context(request),
         to=body.to,
         by=read_duration(body.by) if body.by is not None else None,
-        dry_run=body.dry_run,
+        dry_run=bool(body.dry_run),
         attempt=await attempt(request, "advanceClock"),
     )
     answer = to_json(

@@ -19,7 +19,7 @@ from app.domain.identity import state_code
 from app.domain.number import read_paper
 from app.policies import sentences
 from app.services import lookups
-from app.services.access import Context, Scope
+from app.services.access import Context, Role, Scope
 from app.services.lookups import AccessPurpose, Answer, DocumentGiven, Match, MatchedBy
 
 router = APIRouter(prefix="/v1", route_class=ScopedRoute)
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1", route_class=ScopedRoute)
 
 class _Lookup(Asked):
     access_purpose: AccessPurpose = Field(description="Why somebody looks.")
-    include: list[Literal["departed"]] = Field([], description="Departed cards are found on request only.")
+    include: list[Literal["departed"]] | None = Field(None, description="Departed cards are found on request only.")
 
 
 class ByDocument(_Lookup):
@@ -104,10 +104,10 @@ class MatchesOut(Told):
 async def look_up(request: Request, body: Annotated[Lookup, Body(openapi_examples=LOOKUP_EXAMPLES)]) -> Response:
     """Declared, active and overstayed cards; the newest entry first, never-entered last.
 
-    `by: number` is also open to whoever may write cards: a traveller's own card.
+    `by: number` is also open to the role traveller: one's own card.
     """
     ctx = context(request)
-    if not (isinstance(body, ByNumber) and Scope.CARDS_WRITE in ctx.caller.scopes):
+    if not (isinstance(body, ByNumber) and ctx.caller.role == Role.TRAVELLER):
         ctx.require(Scope.CARDS_SEARCH)
     language = language_of(request)
     items = [
@@ -117,11 +117,11 @@ async def look_up(request: Request, body: Annotated[Lookup, Body(openapi_example
         + to_json({"matched_by": match.matched_by, "exact": match.exact})[1:]
         for match in await _found(ctx, body)
     ]
-    return Response(render.page(items, None), media_type=render.JSON)
+    return Response(render.page(items, None), headers={"Cache-Control": "no-store"}, media_type=render.JSON)
 
 
 async def _found(ctx: Context, body: Lookup) -> list[Match]:
-    departed = "departed" in body.include
+    departed = "departed" in (body.include or ())
     match body:
         case ByDocument():
             given = DocumentGiven(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.api import render
 from app.api.examples import BUILD_EXAMPLES, PARSE_EXAMPLES
-from app.api.fields import BirthDateField, CardDate, DocumentNumber, Name, StateCode, Zone
+from app.api.fields import BirthDateField, DocumentNumber, IsoDate, Name, StateCode, Zone
 from app.api.operations import Audience, operation
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
@@ -61,17 +61,17 @@ class BuildIn(Asked):
     """The fields of a zone, names in Russian or Latin letters."""
 
     format: Format
-    document_code: Annotated[str, Field(pattern="^[A-Z]{1,2}$", examples=["P"])]
+    document_code: Annotated[str, Field(pattern="^[A-Z][A-Z<]?$", examples=["P"])]
     issuing_state: StateCode
     document_number: DocumentNumber
     nationality: StateCode
-    birth_date: BirthDateField
+    birth_date: BirthDateField | None = Field(None, description="Unknown, when absent.")
     sex: Sex
-    expires_on: CardDate
-    surname: Name
-    given_names: Name
-    optional_data: Annotated[str, Field(max_length=30, pattern="^[A-Z0-9<]*$")] = ""
-    optional_data_2: Annotated[str, Field(max_length=30, pattern="^[A-Z0-9<]*$")] = ""
+    expires_on: IsoDate
+    surname: Name | None = None
+    given_names: Name | None = None
+    optional_data: Annotated[str, Field(max_length=30, pattern="^[A-Z0-9< ]*$")] | None = None
+    optional_data_2: Annotated[str, Field(max_length=30, pattern="^[A-Z0-9< ]*$")] | None = None
 
 
 class BuiltOut(Told):
@@ -124,16 +124,16 @@ async def build(request: Request, body: Annotated[BuildIn, Body(openapi_examples
     await clocks.show(context(request))  # a key that was revoked meanwhile is refused
     built = zones.build(
         body.format,
-        document_code=body.document_code,
+        document_code=body.document_code.rstrip("<"),
         issuing_state=body.issuing_state,
         document_number=body.document_number,
         nationality=body.nationality,
         birth_date=body.birth_date,
         sex=body.sex,
         expires_on=body.expires_on,
-        surname=body.surname,
-        given_names=body.given_names,
-        optional_data=body.optional_data,
-        optional_data_2=body.optional_data_2,
+        surname=body.surname or "",
+        given_names=body.given_names or "",
+        optional_data=body.optional_data or "",
+        optional_data_2=body.optional_data_2 or "",
     )
     return Response(to_json({"lines": built.lines, "truncated": built.truncated}), media_type=render.JSON)

@@ -67,7 +67,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         tags=_TAGS,
     )
     document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
-    document["servers"] = [{"url": "/"}]
     components = document["components"]
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "An API key, mck_…"}}
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -35,15 +35,23 @@ class SandboxClockIn(Asked):
 
     mode: Mode = Mode.FROZEN
     at: Instant | None = Field(None, description="The real instant, when absent.")
-    speed: Annotated[StrictInt, Field(ge=1, le=MAX_SPEED)] = 1
+    speed: Annotated[StrictInt, Field(ge=1, le=MAX_SPEED)] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "SandboxClockIn":
+        if self.speed is not None and self.mode is not Mode.RUNNING:
+            raise PydanticCustomError(
+                "clock-shape", "{mode} takes {expected}", {"mode": self.mode, "expected": "mode, at"}
+            )
+        return self
 
 
 class SandboxIn(Asked):
     """A new sandbox on an empty world."""
 
     name: Annotated[Text, Field(max_length=100)]
-    clock: SandboxClockIn = SandboxClockIn()
-    policy: Annotated[Text, Field(max_length=64)] = sandboxes.DEFAULT_POLICY
+    clock: SandboxClockIn | None = None
+    policy: Annotated[Text, Field(max_length=64)] | None = None
 
 
 class SandboxOut(Told):
@@ -88,14 +96,15 @@ async def create(request: Request, body: Annotated[SandboxIn, Body(openapi_examp
     if "caller" in request.scope:
         raise Forbidden("scope-missing", extra={"scope": Scope.OPERATOR})
     registry: Registry = request.app.state.registry
-    by_operator = request.scope.get("operator", False)
+    by_operator = request.scope["operator"]
+    clock = body.clock or SandboxClockIn()
     sandbox, key = await sandboxes.create(
         registry,
         name=body.name,
-        mode=body.clock.mode,
-        at=body.clock.at,
-        speed=body.clock.speed,
-        policy=body.policy,
+        mode=clock.mode,
+        at=clock.at,
+        speed=clock.speed or 1,
+        policy=body.policy or sandboxes.DEFAULT_POLICY,
         time_to_live=None if by_operator else DEMO_LIFE,
         attempt=await attempt(request, "createSandbox"),
     )

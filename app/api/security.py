@@ -14,7 +14,7 @@ from app.domain.errors import Forbidden, Unknown
 from app.services.access import Context, Registry
 from app.services.access import Scope as Right
 
-_OPEN = ("/v1/reference/", "/docs", "/static/", "/problems/", "/.well-known/", "/w/", "/t/")
+_OPEN = ("/v1/reference/", "/docs/", "/static/", "/problems/", "/.well-known/", "/w/")
 _OPEN_EXACTLY = frozenset({"/", "/livez", "/readyz", "/version", "/openapi.json", "/docs", "/favicon.ico"})
 _NEW_SANDBOX = ("POST", "/v1/sandboxes")
 
@@ -32,14 +32,14 @@ class Authenticate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        if scope["type"] != "http" or self._is_open(scope):
+        if scope["type"] != "http":
             return await self._app(scope, receive, send)
         key = _bearer(scope)
+        scope["operator"] = key is not None and self._is_operators(key)
+        if self._is_open(scope):
+            return await self._app(scope, receive, send)
         if key is None:
             return await _refuse("key-missing", scope, receive, send)
-        scope["operator"] = bool(self._operator_key) and hmac.compare_digest(
-            key.encode(), (self._operator_key or "").encode()
-        )
         if not scope["operator"]:
             registry: Registry = scope["app"].state.registry
             caller = await registry.caller(key)
@@ -48,11 +48,14 @@ class Authenticate:
             scope["caller"] = Context(registry, caller, key)
         return await self._app(scope, receive, send)
 
+    def _is_operators(self, key: str) -> bool:
+        return self._operator_key is not None and hmac.compare_digest(key.encode(), self._operator_key.encode())
+
     def _is_open(self, scope: Scope) -> bool:
         path = scope["path"]
         if path.startswith(_OPEN) or path in _OPEN_EXACTLY:
             return True
-        return self._demo and (scope["method"], path) == _NEW_SANDBOX
+        return self._demo and ((scope["method"], path) == _NEW_SANDBOX or path.startswith("/t/"))
 
 
 def _bearer(scope: Scope) -> str | None:

@@ -1,12 +1,13 @@
 """Sandboxes, their worlds, keys and clocks: statements, and rows as domain objects."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, insert, null, select, update
 
-from app.db.engine import Database, Row, Session
+from app.db.engine import Busy, Database, Row, Session
 from app.db.tables import (
     api_keys,
     cards,
@@ -100,7 +101,8 @@ async def key_holder(db: Database, master: MasterKey, key_hash: bytes) -> KeyHol
     seconds_left = (min(ends) - row["real_now"]).total_seconds() if ends else None
     if seconds_left is not None and seconds_left <= 0:
         return None
-    await db.run(_USED, of_key_hash=key_hash)
+    with suppress(Busy):  # when it was last used is not worth a refusal
+        await db.run(_USED, of_key_hash=key_hash)
     return KeyHolder(
         prefix=row["prefix"],
         role=row["role"],

@@ -59,9 +59,11 @@ def agrees(number: str) -> bool:
 
 
 def require(text: str) -> str:
-    """Read a number that a card may have; NotFound `card-not-found` when the check character disagrees."""
+    """Read a number that a card may have; NotFound `card-not-found` that says what is wrong with it."""
     number = read(text)
-    if number is None or not agrees(number):
+    if number is None:
+        raise NotFound("card-not-found", faults=[Fault(pointer="/number", code="card-number-malformed")])
+    if not agrees(number):
         raise NotFound("card-not-found", faults=[Fault(pointer="/number", code="check-character-disagrees")])
     return number
 

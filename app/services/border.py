@@ -11,7 +11,7 @@ from app.db import particulars as sealed_json
 from app.domain import number as numbers
 from app.domain.border import Decision, Outcome, Reason, decide_entry, decide_exit
 from app.domain.card import Card, Crossing, fact
-from app.domain.errors import NotFound, violation
+from app.domain.errors import NotFound, Stale, violation
 from app.domain.events import FactKind, Source
 from app.policies import reference
 from app.services.access import Context, Read, unit_of_work
@@ -26,6 +26,8 @@ class CrossingAt:
 
     checkpoint: str
     occurred_at: datetime | None
+    versions: frozenset[int] | None = None
+    """Versions of the card that the client decided on; None for any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ async def enter(ctx: Context, text: str, at: CrossingAt, attempt: Attempt) -> Cr
     read, card, personal = await _card(ctx, text, attempt)
     if repeat := earlier(ctx, read, attempt):
         return await _repeated(ctx, repeat["replay_answer"])
+    _require_version(card, at)
     crossing = _crossing(at, read)
     elsewhere = read.head["inside"] if read.head["inside"] != card.number else None
     outcome = decide_entry(card, sealed_json.read(personal), crossing, inside=elsewhere is not None, policy=ctx.policy)
@@ -61,6 +64,7 @@ async def leave(ctx: Context, text: str, at: CrossingAt, attempt: Attempt) -> Cr
     read, card, _ = await _card(ctx, text, attempt)
     if repeat := earlier(ctx, read, attempt):
         return await _repeated(ctx, repeat["replay_answer"])
+    _require_version(card, at)
     crossing = _crossing(at, read)
     if card.entered_at and card.left_at is None and crossing.occurred_at < card.entered_at:
         raise violation("/occurred_at", "before-the-entry", entered_on=str(card.entered_on))
@@ -77,6 +81,11 @@ async def _card(ctx: Context, text: str, attempt: Attempt) -> tuple[Read, Card, 
     if personal is None:
         raise NotFound("card-not-found")  # the person is forgotten
     return read, card, personal
+
+
+def _require_version(card: Card, at: CrossingAt) -> None:
+    if at.versions is not None and card.version not in at.versions:
+        raise Stale("version-stale", extra={"version": str(card.version)})
 
 
 def _crossing(at: CrossingAt, read: Read) -> Crossing:

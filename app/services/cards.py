@@ -20,7 +20,7 @@ from app.domain import number as numbers
 from app.domain.application import Application, particulars, refuse
 from app.domain.card import OPEN, Card, Crossing, Particulars, Status, fact, replay, supersede
 from app.domain.clock import MOSCOW, local_day
-from app.domain.errors import Conflict, Fault, NotFound
+from app.domain.errors import Conflict, Fault, NotFound, violation
 from app.domain.events import Fact, FactKind, Source
 from app.domain.identity import canonical_document_number, fold_document_number, person_key
 from app.domain.issuing import NewCard
@@ -136,6 +136,8 @@ def _decide(
         zone = reference.checkpoints()[expected].zone if expected else MOSCOW
         made_out = card = issuing.declare(application, personal, new, zone=zone, policy=ctx.policy, at=at)
         crossing = None
+    if crossing and any(one.left_at and crossing.occurred_at < one.left_at for one in former):
+        raise violation("/entry/occurred_at", "before-the-last-exit")
     declared = [one for one in former if one.status_at(at) is Status.DECLARED]
     if declared:
         made_out, card = (replace(one, supersedes=declared[0].number) for one in (made_out, card))
@@ -217,10 +219,14 @@ async def show(ctx: Context, text: str) -> Shown:
     return shown(ctx, read.rows[0], read.instant)
 
 
+_FORGOTTEN = b'{"holder":null,"document":null,"visa":null,"host":null}'
+"""What is told of a person whose salt is gone."""
+
+
 def shown(ctx: Context, row: Row, instant: datetime) -> Shown:
     """Show a card row with its personal part opened."""
     card = rows.card_of(row)
-    return Shown(card, ctx.open(rows.sealed_of(row), f"cards/{card.number}"), instant)
+    return Shown(card, ctx.open(rows.sealed_of(row), f"cards/{card.number}") or _FORGOTTEN, instant)
 
 
 async def version_of(ctx: Context, number: str, version: int, *, at: datetime | None = None) -> Shown:
@@ -257,8 +263,9 @@ async def listing(
 
 @unit_of_work
 async def expiring(ctx: Context, *, within_days: int, after: tuple[datetime, str] | None, limit: int) -> Page:
-    """List open stays that end within so many days of 24 hours, the soonest first."""
-    until = await ctx.now() + timedelta(days=within_days)
+    """List open stays with at most `within_days` days left after today, the soonest first."""
+    # a stay with n days left ends more than n and at most n + 1 times 24 hours from now, whatever its zone
+    until = await ctx.now() + timedelta(days=within_days + 1)
     return await _page(ctx, rows.ending(over=False, after=after is not None), after, limit, until=until)
 
 

@@ -70,12 +70,10 @@ async def _by_document(ctx: Context, given: DocumentGiven, *, departed: bool) ->
 
 @unit_of_work
 async def by_zone(ctx: Context, lines: Sequence[str], *, departed: bool) -> list[Match]:
-    """Find by the document, number and birth date of a machine-readable zone; RuleViolation when it is wrong."""
+    """Find by the document and birth date of a zone, misread digits or not; RuleViolation `mrz-structure`."""
     zone = mrz.parse(lines, today=local_day(await ctx.now(), MOSCOW))
-    if not zone.valid:
-        raise violation(
-            "/lines", "mrz-check-digit", checks=", ".join(name for name, ok in zone.checks.items() if not ok)
-        )
+    if zone.birth_date is None or not zone.document_number:
+        return []
     given = DocumentGiven(
         issuing_state=state_code(zone.issuing_state), number=zone.document_number, birth_date=zone.birth_date
     )
@@ -209,26 +207,36 @@ async def check(ctx: Context, items: Sequence[DocumentGiven], purpose: AccessPur
     """
     folds = [_fold_hash(ctx, item, f"/items/{place}") for place, item in enumerate(items)]
     read = await ctx.read(rows.BY_DOCUMENT, hashes=sorted(set(folds)), departed=0)
-    by_fold: dict[bytes, list[tuple[Card, Particulars]]] = {}
+    by_fold: dict[bytes, list[_Candidate]] = {}
     for row in read.rows:
         card = rows.card_of(row)
         personal = ctx.open(rows.sealed_of(row), f"cards/{card.number}")
         if personal is not None:
-            by_fold.setdefault(row["fold_hash"], []).append((card, sealed_json.read(personal)))
+            born = sealed_json.read(personal).holder.birth_date
+            by_fold.setdefault(row["fold_hash"], []).append(_Candidate(card, born, row["exact_hash"]))
     return [
-        _checked(_fitting(by_fold.get(fold, []), item), read, purpose) for fold, item in zip(folds, items, strict=True)
+        _checked(by_fold.get(fold, []), item, _exact_hash(ctx, item), read, purpose)
+        for fold, item in zip(folds, items, strict=True)
     ]
 
 
-def _fitting(candidates: Sequence[tuple[Card, Particulars]], item: DocumentGiven) -> list[Card]:
-    return [
-        card
-        for card, personal in candidates
-        if item.birth_date is None or item.birth_date.agrees_with(personal.holder.birth_date)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    card: Card
+    born: BirthDate
+    exact_hash: bytes
 
 
-def _checked(cards: Sequence[Card], read: Read, purpose: AccessPurpose) -> Check:
+def _checked(
+    found: Sequence[_Candidate], item: DocumentGiven, exact_hash: bytes, read: Read, purpose: AccessPurpose
+) -> Check:
+    """Judge a document by the cards that answer to it; exactly its number goes before one that only looks like it."""
+    if item.birth_date is not None:
+        found = [one for one in found if item.birth_date.agrees_with(one.born)]
+    exact = [one.card for one in found if one.exact_hash == exact_hash]
+    if found and not exact and item.birth_date is None:
+        return Check(answer=Answer.MORE_DATA, reason="number_differs")
+    cards = exact or [one.card for one in found]
     by_status = {card.status_at(read.instant): card for card in cards}
     if len({card.traveller_id for card in cards}) > 1:
         return Check(answer=Answer.MORE_DATA, reason="several_holders")

@@ -65,6 +65,13 @@ async def is_made(registry: Registry, *, key: str) -> bool:
     return caller is not None and await Context(registry, caller, key).now() >= NOW
 
 
+async def now(registry: Registry, *, key: str) -> datetime:
+    """Tell what time it is in the sandbox of `key`."""
+    registry.forget(key)
+    caller = await registry.caller(key)
+    return await Context(registry, caller, key).now() if caller else NOW
+
+
 async def fill(registry: Registry, *, key: str, seed: int = SEED, travellers: int = TRAVELLERS) -> Filled:
     """Fill the sandbox of `key`, frozen no later than `START`, with what `plan` holds; `travellers` and a few more."""
     run = _Run(registry, key)

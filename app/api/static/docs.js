@@ -21,6 +21,7 @@ const ui = SwaggerUIBundle({
   dom_id: "#docs",
   deepLinking: true,
   docExpansion: "list",
+  defaultModelsExpandDepth: -1,
   filter: true,
   tryItOutEnabled: true,
   persistAuthorization: true,
