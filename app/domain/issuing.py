@@ -63,11 +63,11 @@ def issue(
     """Issue a card at the border: the card as it was made out, and as the entry left it. RuleViolation as `declare`."""
     if crossing.occurred_at > at:
         raise violation("/entry/occurred_at", "in-the-future")
-    if crossing.on < personal.holder.birth_date.earliest():
-        raise violation("/entry/occurred_at", "before-birth")
     _require_document(personal, on=crossing.on)
     require_valid_visa(personal.visa, crossing.on)
     made_out = _draft(application, personal, new, zone=crossing.zone, policy=policy, at=at)
+    if crossing.on < personal.holder.birth_date.earliest():
+        raise violation("/entry/occurred_at", "before-birth")
     end = ending(policy.limits(personal.visa), crossing.on)
     return made_out, with_entry(made_out, crossing, end)
 

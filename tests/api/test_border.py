@@ -155,3 +155,17 @@ async def test_a_repeated_crossing_gets_the_first_answer_again(client: AsyncClie
             first.content,
             first.headers["etag"],
         )
+
+
+@pytest.mark.parametrize("if_match", ["*", '"1-declared-2026-12-01"', 'W/"9-x", "1-whatever"'])
+async def test_an_entry_decided_on_the_latest_version_is_taken(client: AsyncClient, if_match: str) -> None:
+    number = (await client.post("/v1/cards", json=declaration())).json()["number"]
+    answer = await client.post(f"/v1/cards/{number}/entry", json=HERE, headers={"If-Match": if_match})
+    assert (answer.status_code, answer.json()["reason"]) == (201, "admitted")
+
+
+async def test_an_exit_decided_on_an_older_version_is_refused(client: AsyncClient) -> None:
+    number = (await client.post("/v1/cards", json=declaration())).json()["number"]
+    await client.post(f"/v1/cards/{number}/entry", json=HERE)
+    answer = await client.post(f"/v1/cards/{number}/exit", json=HERE, headers={"If-Match": '"1-declared-2026-12-01"'})
+    assert (answer.status_code, answer.json()["version"]) == (412, "2")

@@ -216,3 +216,13 @@ async def test_an_analyst_counts_and_sees_no_cards(client: AsyncClient, colleagu
     analyst = await colleague("analyst")
     assert await listed(analyst, "/v1/statistics") == [{"status": "declared", "count": 1}]
     assert (await analyst.get("/v1/cards")).status_code == 403
+
+
+async def test_expiries_hold_exactly_the_cards_with_that_many_days_left(client: AsyncClient) -> None:
+    """Counted in days of the checkpoint, as `days_left` is: a stay that ends tonight has none left, and is there."""
+    card = (await client.post("/v1/cards", json=entering())).json()
+    assert card["days_left"] == 89
+    assert await listed(client, "/v1/expiries?within_days=88") == []
+    assert [item["number"] for item in await listed(client, "/v1/expiries?within_days=89")] == [card["number"]]
+    await client.post("/v1/clock", json={"mode": "frozen", "at": "2027-02-28T09:00:00Z"})
+    assert [item["days_left"] for item in await listed(client, "/v1/expiries?within_days=0")] == [0]

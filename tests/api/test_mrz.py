@@ -1,5 +1,8 @@
 """Machine-readable zones over HTTP, in the shapes that clients rely on."""
 
+import json
+from pathlib import Path
+
 import pytest
 from httpx2 import AsyncClient
 
@@ -7,6 +10,7 @@ from tests.api.bodies import Body, zone
 from tests.api.conftest import NewTester
 from tests.api.contract import code_of, faults_of
 
+SPECIMENS = Path(__file__).parents[1] / "data" / "mrz.json"
 TD1 = ["I<UTOD231458907<<<<<<<<<<<<<<<", "7408122F1204159UTO<<<<<<<<<<<6", "ERIKSSON<<ANNA<MARIA<<<<<<<<<<"]
 FIELDS: Body = {
     "document_code": "P",
@@ -132,3 +136,12 @@ async def test_a_zone_that_cannot_be_written_names_its_fields(
 ) -> None:
     answer = await client.post("/v1/mrz/build", json=FIELDS | {"format": "TD3"} | changes)
     assert (answer.status_code, faults_of(answer)) == (422, faults)
+
+
+@pytest.mark.parametrize("specimen", json.loads(SPECIMENS.read_text())["valid"], ids=lambda one: one["id"])
+async def test_what_is_read_can_be_written_again(client: AsyncClient, specimen: Body) -> None:
+    read = (await client.post("/v1/mrz/parse", json={"lines": specimen["lines"]})).json()
+    answer = await client.post("/v1/mrz/build", json={"format": read["format"], **read["fields"]})
+    assert answer.status_code == 200, answer.text
+    again = (await client.post("/v1/mrz/parse", json={"lines": answer.json()["lines"]})).json()
+    assert again["fields"] == read["fields"]

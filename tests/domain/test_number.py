@@ -129,12 +129,19 @@ def test_reading_never_fails_and_gives_only_numbers(text: str) -> None:
     assert number is None or (len(number) == LENGTH and set(number) <= set(ALPHABET) and not number.isdigit())
 
 
-@pytest.mark.parametrize("text", ["A00000000000", "no number", ""])
-def test_a_number_whose_check_character_disagrees_is_not_found_and_says_why(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("A00000000000", "check-character-disagrees"),
+        ("no number", "card-number-malformed"),
+        ("", "card-number-malformed"),
+    ],
+)
+def test_what_can_be_no_cards_number_is_not_found_and_says_why(text: str, why: str) -> None:
     with pytest.raises(NotFound) as refusal:
         require(text)
     assert refusal.value.code == "card-not-found"
-    assert [(fault.pointer, fault.code) for fault in refusal.value.faults] == [("/number", "check-character-disagrees")]
+    assert [(fault.pointer, fault.code) for fault in refusal.value.faults] == [("/number", why)]
 
 
 # Paper ---------------------------------------------------------------------------------------------------------------

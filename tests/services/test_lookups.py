@@ -117,10 +117,9 @@ async def test_a_zone_finds_what_its_document_finds(ctx: Context) -> None:
     assert numbers(await lookups.by_zone(ctx, zone_lines(), departed=False)) == [card.number]
 
 
-async def test_a_zone_with_a_wrong_check_digit_is_refused(ctx: Context) -> None:
+async def test_a_misread_zone_finds_nobody_else(ctx: Context) -> None:
     first, second = zone_lines()
-    with pytest.raises(RuleViolation, match="mrz-check-digit"):
-        await lookups.by_zone(ctx, [first, "GA" + second[2:]], departed=False)
+    assert await lookups.by_zone(ctx, [first, "GA" + second[2:]], departed=False) == []
 
 
 # By name -------------------------------------------------------------------------------------------------------------
