@@ -105,9 +105,21 @@ def load() -> Settings:
         raise ConfigurationError("\n".join(lines)) from None
 
 
+_rolled = bytearray()
+os.register_at_fork(after_in_child=_rolled.clear)
+_ROLL = 4096
+
+
 def dice(count: int) -> bytes:
-    """Give random bytes from the operating system: the one place where randomness enters."""
-    return os.urandom(count)  # noqa: TID251
+    """Give random bytes from the operating system, drawn in larger lots: the one place where randomness enters.
+
+    A card takes ten draws, and each call of the system costs as much as sealing a row. No byte is given twice.
+    """
+    if len(_rolled) < count:
+        _rolled.extend(os.urandom(max(_ROLL, count)))  # noqa: TID251
+    drawn = bytes(_rolled[-count:])
+    del _rolled[-count:]
+    return drawn
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

@@ -62,9 +62,20 @@ def sealed_of(row: Row) -> Sealed:
     return Sealed(salt_id=row["salt_id"], salt=row["salt"], key_version=row["key_version"], sealed=row["sealed"])
 
 
+_LATER = frozenset(
+    {
+        *("checkpoint_in", "entered_at", "entered_on", "last_lawful_day", "ends_at", "ended_by"),
+        *("checkpoint_out", "left_at", "left_on", "zone_out"),
+        *("superseded_by", "replaces", "replaced_by"),
+    },
+)
+"""Columns that a new card fills all together or not at all: left out while empty, since each costs a parameter."""
+
+
 def columns_of(card: Card) -> dict[str, object]:
-    """Name the columns that store a card, without its sealed part."""
-    return {name: getattr(card, name) for name in _NAMES}
+    """Name the columns that store a new card, without its sealed part."""
+    values = {name: getattr(card, name) for name in _NAMES}
+    return {name: value for name, value in values.items() if value is not None or name not in _LATER}
 
 
 def changed_columns(before: Card, after: Card) -> dict[str, object]:

@@ -151,17 +151,23 @@ def _kind(step: Step) -> str:
 
 
 def _matching(step: Step, prefix: str = "") -> list[ColumnElement[bool]]:
-    return [step.table.c[name] == bindparam(f"{prefix}w_{name}", type_=step.table.c[name].type) for name in step.where]
+    columns = step.table.c
+    return [columns[name] == bindparam(_name("w", name, prefix), type_=columns[name].type) for name in step.where]
 
 
 def _bind(step: Step, name: str, prefix: str = "") -> Any:  # noqa: ANN401  BindParameter of the column's type
-    return bindparam(f"{prefix}v_{name}", type_=step.table.c[name].type)
+    return bindparam(_name("v", name, prefix), type_=step.table.c[name].type)
 
 
 def _binds(step: Step, prefix: str = "") -> dict[str, Any]:
-    return {f"{prefix}w_{name}": value for name, value in step.where.items()} | {
-        f"{prefix}v_{name}": value for name, value in step.values.items()
+    return {_name("w", name, prefix): value for name, value in step.where.items()} | {
+        _name("v", name, prefix): value for name, value in step.values.items()
     }
+
+
+def _name(kind: str, column: str, prefix: str) -> str:
+    """Name a parameter; a unit of work is about one world, which is one parameter for all of its steps."""
+    return column if column == "world_id" else f"{prefix}{kind}_{column}"
 
 
 _chains: dict[object, Executable] = {}
