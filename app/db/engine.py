@@ -39,7 +39,7 @@ class Duplicate(Exception):  # noqa: N818  not an error: the answer to a race
 
 
 class Busy(Exception):  # noqa: N818  a state of the database
-    """A lock, a connection or an answer did not come in time, or a deadlock was broken: try again."""
+    """A lock or an answer did not come in time, or a deadlock was broken: try again."""
 
 
 class Unavailable(Exception):  # noqa: N818  a state of the database

@@ -74,10 +74,9 @@ def decide_entry(card: Card, personal: Particulars, crossing: Crossing, *, insid
 
 
 def _paper_trouble(personal: Particulars, on: date) -> Reason | None:
-    expires_on, visa = personal.document.expires_on, personal.visa
-    if expires_on is not None and expires_on < on:
+    if personal.document.is_expired_on(on):
         return Reason.DOCUMENT_EXPIRED
-    if visa is not None and not visa.is_valid_on(on):
+    if personal.visa is not None and not personal.visa.is_valid_on(on):
         return Reason.VISA_NOT_VALID
     return None
 

@@ -134,6 +134,10 @@ class Document:
     issuing_state: str
     expires_on: date | None = None
 
+    def is_expired_on(self, day: date) -> bool:
+        """Whether the document was good until before `day`; one without an expiry date never is."""
+        return self.expires_on is not None and self.expires_on < day
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:

@@ -1,5 +1,6 @@
 """How an application becomes a card: declared before travel, or issued at the border with an entry."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -72,6 +73,12 @@ def issue(
     return made_out, with_entry(made_out, crossing, end)
 
 
+def require_after_last_exit(crossing: Crossing, former: Iterable[Card]) -> None:
+    """Refuse an entry that lies before an exit recorded on a former card: the stays of one person do not overlap."""
+    if any(card.left_at is not None and crossing.occurred_at < card.left_at for card in former):
+        raise violation("/entry/occurred_at", "before-the-last-exit")
+
+
 def _draft(
     application: Application,
     personal: Particulars,
@@ -111,8 +118,8 @@ def _draft(
 
 
 def _require_document(personal: Particulars, *, on: date) -> None:
-    expires_on = personal.document.expires_on
-    if expires_on is not None and expires_on < on:
+    document = personal.document
+    if document.is_expired_on(on):
         raise violation(
-            "/document/expires_on", "document-expired", expires_on=expires_on.isoformat(), on=on.isoformat()
+            "/document/expires_on", "document-expired", expires_on=str(document.expires_on), on=on.isoformat()
         )

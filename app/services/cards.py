@@ -20,7 +20,7 @@ from app.domain import number as numbers
 from app.domain.application import Application, particulars, refuse
 from app.domain.card import OPEN, Card, Crossing, Particulars, Status, fact, replay, supersede
 from app.domain.clock import MOSCOW, local_day
-from app.domain.errors import Conflict, Fault, NotFound, violation
+from app.domain.errors import Conflict, Fault, NotFound
 from app.domain.events import Fact, FactKind, Source
 from app.domain.identity import canonical_document_number, fold_document_number, person_key
 from app.domain.issuing import NewCard
@@ -130,14 +130,13 @@ def _decide(
             occurred_at=entry.occurred_at or at,
             zone=reference.checkpoints()[entry.checkpoint].zone,
         )
+        issuing.require_after_last_exit(crossing, former)
         made_out, card = issuing.issue(application, personal, new, crossing=crossing, policy=ctx.policy, at=at)
     else:
         expected = application.intended and application.intended.checkpoint
         zone = reference.checkpoints()[expected].zone if expected else MOSCOW
         made_out = card = issuing.declare(application, personal, new, zone=zone, policy=ctx.policy, at=at)
         crossing = None
-    if crossing and any(one.left_at and crossing.occurred_at < one.left_at for one in former):
-        raise violation("/entry/occurred_at", "before-the-last-exit")
     declared = [one for one in former if one.status_at(at) is Status.DECLARED]
     if declared:
         made_out, card = (replace(one, supersedes=declared[0].number) for one in (made_out, card))

@@ -220,3 +220,10 @@ def test_a_document_is_judged_on_the_day_of_entry_and_not_of_the_record() -> Non
 
 def test_an_entry_at_the_present_instant_is_not_in_the_future() -> None:
     assert issued(on="2026-12-01 06:00")[1].state is State.ACTIVE
+
+
+def test_nobody_enters_before_the_day_of_birth() -> None:
+    with pytest.raises(RuleViolation) as refusal:
+        issued(on="2026-11-20 12:00", person=born("2026-11-21"))
+    assert [(fault.pointer, fault.code) for fault in refusal.value.faults] == [("/entry/occurred_at", "before-birth")]
+    assert issued(on="2026-11-21 12:00", person=born("2026-11-21"))

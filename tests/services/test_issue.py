@@ -280,3 +280,13 @@ async def test_a_declaration_and_an_entry_of_one_person_at_once_end_in_an_order_
     else:
         assert entered.reason is Reason.CARD_SUPERSEDED
         assert again.card.supersedes == declared.card.number
+
+
+async def test_an_entry_before_the_last_recorded_exit_of_the_same_person_is_refused(ctx: Context) -> None:
+    first = await cards.issue(ctx, application(entry=entry_at(occurred_at=utc("2026-10-01 12:00"))), once())
+    left = crossing_at(occurred_at=utc("2026-11-01 12:00"))
+    await border.leave(ctx, first.card.number, left, once())
+    with pytest.raises(RuleViolation, match="before-the-last-exit"):
+        await cards.issue(ctx, application(entry=entry_at(occurred_at=utc("2026-11-01 11:59"))), once())
+    again = await cards.issue(ctx, application(entry=entry_at(occurred_at=utc("2026-11-01 12:00"))), once())
+    assert again.card.entered_on == date(2026, 11, 1)
