@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock demo-reset openapi clean
+.PHONY: help run test check bench lock demo-reset openapi calendar clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -36,6 +36,9 @@ demo-reset: $(VENV)/.runtime ## Make the demo sandbox anew
 
 openapi: $(VENV)/.dev ## Write docs/openapi.json
 	$(BIN)/migcard openapi > docs/openapi.json
+
+calendar: $(VENV)/.dev ## Freeze the Russian production calendar into app/policies/
+	$(BIN)/python -m tests.policies.production_calendar
 
 LOCK := $(BIN)/uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate --quiet pyproject.toml --group pyproject.toml:build

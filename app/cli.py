@@ -147,9 +147,9 @@ def _invite(settings: Settings, now: datetime) -> None:
                 "given_names": "Anna",
                 "birth_date": "1990-05-12",
                 "sex": "F",
-                "citizenship": "KAZ",
+                "citizenship": "UZB",
             },
-            "document": {"type": "passport", "number": "SP0000042", "issuing_state": "KAZ", "expires_on": "2031-05-01"},
+            "document": {"type": "passport", "number": "SP0000042", "issuing_state": "UZB", "expires_on": "2031-05-01"},
             "intended": {"from": (now + timedelta(days=9)).date().isoformat()},
         },
     )

@@ -15,14 +15,17 @@ from app.api import (
     cards,
     clock,
     docs,
+    duties,
     health,
     lookups,
     mrz,
     openapi,
+    policies,
     problems,
     reference,
     sandboxes,
     statistics,
+    stays,
 )
 from app.api.envelope import Bodies, Envelope
 from app.api.security import Authenticate
@@ -32,8 +35,9 @@ from app.db import sandboxes as worlds
 from app.db.engine import Database, Unavailable
 from app.db.vault import MasterKey
 from app.policies import reference as lists
-from app.policies import sentences
-from app.policies.regimes import policies
+from app.policies import regimes, sentences
+from app.policies.calendars import working_days
+from app.policies.guides import guide
 from app.services.access import Registry
 
 _PATIENCE = 30
@@ -41,7 +45,21 @@ _PATIENCE = 30
 
 
 # the busiest first: routes are tried in this order
-_RESOURCES = (lookups, cards, border, mrz, clock, sandboxes, statistics, reference, health, docs)
+_RESOURCES = (
+    lookups,
+    cards,
+    border,
+    stays,
+    duties,
+    mrz,
+    clock,
+    policies,
+    sandboxes,
+    statistics,
+    reference,
+    health,
+    docs,
+)
 
 
 async def open_registry(settings: Settings, db: Database) -> Registry:
@@ -53,7 +71,7 @@ async def open_registry(settings: Settings, db: Database) -> Registry:
     await schema.require_head(db)
     master = MasterKey.read(settings.read_master_key())
     await worlds.require_master_key(db, master)
-    return Registry(db, master, config.dice, policies())
+    return Registry(db, master, config.dice, regimes.policies())
 
 
 async def wait_for(db: Database) -> None:
@@ -117,7 +135,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _read_data() -> None:
     """Read every data file now: a broken one stops the start, not a request."""
-    policies()
-    sentences.problems(), sentences.faults(), sentences.notes()
+    regimes.policies(), working_days(), guide()
+    sentences.problems(), sentences.faults(), sentences.notes(), sentences.limits(), sentences.states()
     for read in (lists.countries, lists.checkpoints, lists.purposes, lists.bases, lists.document_types):
         read()

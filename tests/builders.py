@@ -25,7 +25,7 @@ from app.domain.card import (
 from app.domain.identity import BirthDate, Document, DocumentKind, Holder, Sex
 from app.domain.mrz import Format, build
 from app.domain.number import check_character
-from app.domain.policy import Policy
+from app.policies.regimes import policies
 from app.services import clocks
 from app.services.access import Context, Registry
 from app.services.border import CrossingAt
@@ -40,9 +40,7 @@ NO_CARD = "A0000000000" + check_character("A0000000000")
 """A number that a card may have, and none has."""
 KAMCHATKA = "PETROPAVLOVSK-KAMCHATSKY-SEA"
 
-POLICY = Policy(
-    policy_id="ru", version=1, declaration_grace_days=3, continuous_days=90, without_card=frozenset({"RUS"})
-)
+POLICY = policies()["ru"]
 
 
 def utc(text: str) -> datetime:

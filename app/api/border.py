@@ -1,5 +1,6 @@
 """The border: entry and exit on a card."""
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
@@ -39,6 +40,14 @@ class CrossingIn(Asked):
         )
 
 
+class UsedUpOut(Told):
+    """Why a stay cannot begin: the limit, since when it is used up, and the earliest day of another entry."""
+
+    limit: str
+    since: date
+    earliest_entry: date | None
+
+
 class CrossedOut(Told):
     """The decision with its reason; `card` is the card it is about, which may be another one."""
 
@@ -46,6 +55,7 @@ class CrossedOut(Told):
     reason: Reason
     sentence: str
     missing: list[str]
+    used_up: UsedUpOut | None
     fact: Annotated[str, Field(pattern="^fct_[0-9a-f]{32}$")]
     card: CardOut | None
     flags: list[str]
@@ -116,6 +126,7 @@ def _answer(request: Request, crossed: Crossed) -> Response:
             "reason": crossed.reason,
             "sentence": sentences.notes()[crossed.reason].told(language),
             "missing": [],
+            "used_up": crossed.used_up,
             "fact": render.fact_text(crossed.fact_id),
             "flags": crossed.flags,
             "observed_differs": False,

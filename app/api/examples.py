@@ -243,6 +243,98 @@ ADVANCE_EXAMPLES: Examples = {
     "next_event": _example("To the next thing that falls due", next_event=True),
 }
 
+_MANY_VISITS = [
+    {"entered_on": "2026-02-01", "left_on": "2026-03-11"},
+    {"entered_on": "2026-06-15", "left_on": "2026-07-14"},
+    {"entered_on": "2026-11-23", "left_on": None},
+]
+
+CALCULATE_EXAMPLES: Examples = {
+    "policy": _example(
+        "By the policy of Russia",
+        stays=_MANY_VISITS,
+        on="2026-12-01",
+        policy="ru",
+        traveller={"citizenship": "UZB", "basis": "visa_free", "purpose": "private"},
+    ),
+    "rule": _example(
+        "By one rule: 90 days in any 180",
+        stays=_MANY_VISITS,
+        on="2026-12-01",
+        rule={"kind": "rolling", "max_days": 90, "window_days": 180},
+    ),
+    "rules": _example(
+        "By several rules, of which the earliest end wins",
+        stays=_MANY_VISITS,
+        on="2026-12-01",
+        rules=[
+            {"kind": "per_entry", "max_days": 30},
+            {"kind": "calendar_year", "max_days": 90},
+            {"kind": "fixed_end", "until": "2026-12-20"},
+        ],
+    ),
+}
+
+COMPARE_EXAMPLES: Examples = {
+    "years": _example(
+        "The rules of 2024 and of 2025",
+        stays=_MANY_VISITS,
+        on="2026-12-01",
+        traveller={"citizenship": "UZB", "basis": "visa_free", "purpose": "private"},
+        a={"policy": "ru", "as_in_force_on": "2024-06-01"},
+        b={"policy": "ru"},
+    ),
+}
+
+COMPARE_CARDS_EXAMPLES: Examples = {
+    "shorter": _example(
+        "What if a visit could last 30 days only",
+        a={"policy": "ru"},
+        b={"rule": {"kind": "per_entry", "max_days": 30}},
+    ),
+}
+
+DUTY_EXAMPLES: Examples = {
+    "today": _example("Today"),
+    "earlier": _example("On an earlier day", met_on="2026-12-01"),
+}
+
+POLICY_EXAMPLES: Examples = {
+    "thirty": _example(
+        "Thirty days a visit",
+        policy="thirty-days",
+        version=1,
+        title={"en": "Thirty days", "ru": "Тридцать дней"},
+        declaration_grace_days={"value": 3, "source": "an experiment", "sure": "I"},
+        exemptions=[
+            {"id": "own", "status": "in_force", "when": {"citizenship": ["RUS"]}, "source": "114-FZ", "sure": "Q"}
+        ],
+        regimes=[
+            {
+                "id": "everybody",
+                "status": "in_force",
+                "limits": [{"kind": "per_entry", "max_days": 30, "source": "an experiment", "sure": "I"}],
+            }
+        ],
+        deadlines=[
+            {
+                "id": "leave",
+                "kind": "departure",
+                "status": "in_force",
+                "who": "traveller",
+                "term": {"last_lawful_day": True},
+                "source": "an experiment",
+                "sure": "I",
+            }
+        ],
+    ),
+}
+
+SANDBOX_POLICY_EXAMPLES: Examples = {
+    "other": _example("Another policy", policy="schengen"),
+    "drafts": _example("Russia with a draft switched on", policy="ru", drafts=["advance-application-2026"]),
+}
+
 SANDBOX_EXAMPLES: Examples = {
     "usual": _example("Frozen at the real instant", name="My rehearsal"),
     "dated": _example(

@@ -50,13 +50,17 @@ _CODE_OF_TYPE = {
 }
 
 
-def language_of(request: Request) -> str:
-    """Tell the reader's language: Russian where Accept-Language prefers it, else English."""
+LANGUAGES = ("en", "ru")
+"""Of sentences; the first is taken where nobody prefers another."""
+
+
+def language_of(request: Request, languages: Sequence[str] = LANGUAGES) -> str:
+    """Tell which of `languages` Accept-Language prefers, else English."""
     accepted = request.headers.get("accept-language")
-    return "ru" if accepted and _prefers_russian(accepted) else "en"
+    return _preferred(accepted, languages) if accepted else languages[0]
 
 
-def _prefers_russian(accepted: str) -> bool:
+def _preferred(accepted: str, languages: Sequence[str]) -> str:
     weights: dict[str, float] = {}
     for choice in accepted.lower().split(","):
         name, _, weight = choice.strip().partition(";q=")
@@ -64,7 +68,8 @@ def _prefers_russian(accepted: str) -> bool:
             weights[name.partition("-")[0]] = float(weight or 1)
         except ValueError:
             continue
-    return weights.get("ru", 0) > weights.get("en", weights.get("*", 0))
+    others = weights.get("*", 0)
+    return max(languages, key=lambda one: weights.get(one, others if one == languages[0] else 0))
 
 
 def problem(
@@ -74,7 +79,7 @@ def problem(
     *,
     values: Mapping[str, str] | None = None,
     faults: Sequence[Fault] = (),
-    extra: Mapping[str, str] | None = None,
+    extra: Mapping[str, str | None] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Render a problem of the kind `code`; `extra` become members of the document."""
@@ -181,7 +186,7 @@ def _fault(error: Mapping[str, object], body: object) -> Fault:
     assert isinstance(location, tuple)  # noqa: S101  Pydantic's
     pointer = _pointer(location, body)
     if kind.startswith("union_tag"):
-        pointer += "/by"
+        pointer += "/" + values.get("discriminator", "").strip("'")
     return Fault(pointer=pointer, code=code, values=values)
 
 
@@ -190,6 +195,18 @@ def _pointer(location: tuple[int | str, ...], body: object) -> str:
     source, *parts = location
     if source != "body":
         return "".join(f"/{part}" for part in parts)
-    if isinstance(body, Mapping) and len(parts) > 1 and body.get("by") == parts[0]:
-        parts = parts[1:]  # the tag of the union of look-ups is no part of the document
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    pointer, at = "", body
+    for part in parts:
+        if isinstance(at, Mapping) and part not in at and part in {at.get("by"), at.get("kind")}:
+            continue  # the tag of a union is no part of the document
+        pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
+        at = _inside(at, part)
+    return pointer
+
+
+def _inside(value: object, part: int | str) -> object:
+    if isinstance(value, Mapping):
+        return value.get(part)
+    if isinstance(value, list) and isinstance(part, int) and part < len(value):
+        return value[part]
+    return None

@@ -10,16 +10,17 @@ from starlette.responses import Response
 
 from app.api import render
 from app.api.clock import ClockOut, clock_members
-from app.api.examples import KEY_EXAMPLES, SANDBOX_EXAMPLES
+from app.api.examples import KEY_EXAMPLES, SANDBOX_EXAMPLES, SANDBOX_POLICY_EXAMPLES
 from app.api.fields import Instant, Text
 from app.api.operations import Audience, attempt, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
+from app.api.stay_shapes import PolicyId
 from app.db.sandboxes import Sandbox
 from app.domain.card import Status
 from app.domain.clock import MAX_SPEED, Mode
 from app.domain.errors import Forbidden, NotFound
-from app.services import sandboxes
+from app.services import policies, sandboxes
 from app.services.access import Registry, Role, Scope
 from app.services.clocks import Time
 from app.services.sandboxes import Current, NewKey
@@ -54,6 +55,21 @@ class SandboxIn(Asked):
     policy: Annotated[Text, Field(max_length=64)] | None = None
 
 
+class SandboxPolicyIn(Asked):
+    """Which policy is to be in force, with which of its drafts."""
+
+    policy: PolicyId | None = None
+    drafts: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)] | None = Field(
+        None, description="Exactly these are switched on; as they are, when absent."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> "SandboxPolicyIn":
+        if self.policy is None and self.drafts is None:
+            raise PydanticCustomError("nothing-asked", "policy or drafts")
+        return self
+
+
 class SandboxOut(Told):
     """A sandbox."""
 
@@ -62,6 +78,7 @@ class SandboxOut(Told):
     world: Annotated[str, Field(pattern="^wld_[0-9a-f]{32}$")]
     clock: ClockOut
     policy: str
+    drafts: list[str]
     expires_at: datetime | None
 
 
@@ -75,6 +92,12 @@ class CurrentSandboxOut(SandboxOut):
     """The caller's sandbox with counts of its cards by status."""
 
     counts: dict[Status, int]
+
+
+class RuledSandboxOut(CurrentSandboxOut):
+    """The sandbox, and how many open cards got another end by the change of rules."""
+
+    cards_changed: int
 
 
 @router.post(
@@ -127,6 +150,27 @@ async def current(request: Request) -> Response:
     return _current(await sandboxes.current(context(request)))
 
 
+@router.patch(
+    "/sandboxes/current",
+    **operation(
+        "choosePolicy",
+        "Put a policy in force, or switch its drafts",
+        Audience.TESTER,
+        RuledSandboxOut,
+        Scope.POLICIES,
+        body=True,
+    ),
+)
+async def choose_policy(
+    request: Request, body: Annotated[SandboxPolicyIn, Body(openapi_examples=SANDBOX_POLICY_EXAMPLES)]
+) -> Response:
+    """Every open card is judged anew: its last lawful day may move, with a fact that says why."""
+    change = await policies.choose(context(request), body.policy, body.drafts)
+    shown = await sandboxes.current(context(request))
+    members = _current_members(shown) | {"cards_changed": change.cards_changed}
+    return Response(to_json(members), media_type=render.JSON)
+
+
 @router.post(
     "/sandboxes/current/reset",
     **operation("resetSandbox", "Empty your sandbox", Audience.TESTER, CurrentSandboxOut, Scope.SANDBOX),
@@ -147,8 +191,11 @@ async def delete(request: Request) -> Response:
 
 
 def _current(shown: Current) -> Response:
-    members = _members(shown.sandbox, shown.now) | {"counts": shown.counts}
-    return Response(to_json(members), media_type=render.JSON)
+    return Response(to_json(_current_members(shown)), media_type=render.JSON)
+
+
+def _current_members(shown: Current) -> dict[str, object]:
+    return _members(shown.sandbox, shown.now) | {"counts": shown.counts}
 
 
 def _members(sandbox: Sandbox, now: datetime) -> dict[str, object]:
@@ -158,6 +205,7 @@ def _members(sandbox: Sandbox, now: datetime) -> dict[str, object]:
         "world": f"wld_{sandbox.world_id.hex}",
         "clock": clock_members(Time(now=now, mode=sandbox.clock.mode, speed=sandbox.clock.speed)),
         "policy": sandbox.policy,
+        "drafts": sorted(sandbox.drafts),
         "expires_at": sandbox.expires_at,
     }
 

@@ -1,6 +1,6 @@
 """Cards: statements that find them, and rows as domain objects."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -24,9 +24,11 @@ from sqlalchemy import (
 
 from app.db.engine import Row
 from app.db.scoped import WORLD, in_sandbox
-from app.db.tables import IS_ACTIVE, IS_DECLARED, cards, documents, salts, travellers
+from app.db.tables import IS_ACTIVE, IS_DECLARED, cards, documents, facts, salts, travellers
 from app.db.types import AnyOf, Hashes, Instant
 from app.domain.card import Basis, Card, Purpose, State, Status
+from app.domain.events import FactKind
+from app.domain.presence import Stay
 
 _NAMES = tuple(field.name for field in fields(Card))
 _PLAIN = tuple(cards.c[name] for name in _NAMES)
@@ -94,27 +96,54 @@ _BY_NUMBER = (
 
 BY_NUMBER = in_sandbox(_BY_NUMBER)
 
-FOR_BORDER = in_sandbox(
-    _BY_NUMBER.add_columns(
-        travellers.c.version.label("traveller_version"),
-        literal_column("inside.number").label("inside"),
-        literal_column("inside.version").label("inside_version"),
-    )
-    .join(
-        travellers,
-        and_(travellers.c.world_id == WORLD, travellers.c.traveller_id == cards.c.traveller_id),
-    )
-    .outerjoin(
-        cards.alias("inside"),
-        and_(
-            literal_column("inside.world_id") == cards.c.world_id,
-            literal_column("inside.traveller_id") == cards.c.traveller_id,
-            literal_column("inside.state = 'active'"),
-        ),
-    ),
+_OTHER = cards.alias("other")
+# what `stays_on` of domain/card.py counts
+_COUNTED: ColumnElement[bool] = literal_column("other.state IN ('active', 'departed', 'replaced')")
+_OTHER_STAYS = and_(
+    _OTHER.c.world_id == cards.c.world_id,
+    _OTHER.c.traveller_id == cards.c.traveller_id,
+    _OTHER.c.number != cards.c.number,
+    _COUNTED,
+)
+_OF_OTHER = (
+    _OTHER.c.number.label("other_number"),
+    _OTHER.c.version.label("other_version"),
+    _OTHER.c.state.label("other_state"),
+    _OTHER.c.entered_on.label("other_entered_on"),
+    _OTHER.c.left_on.label("other_left_on"),
+)
+_WITH_TRAVELLER = and_(travellers.c.world_id == WORLD, travellers.c.traveller_id == cards.c.traveller_id)
+
+WITH_STAYS = in_sandbox(
+    _BY_NUMBER.add_columns(travellers.c.version.label("traveller_version"), *_OF_OTHER)
+    .join(travellers, _WITH_TRAVELLER)
+    .outerjoin(_OTHER, _OTHER_STAYS),
     replay=True,
 )
-"""The card, its traveller's version, and the number of the card on which the traveller is inside."""
+"""The card and its traveller's version, once for each stay of the traveller on another card."""
+
+_MET = and_(
+    facts.c.world_id == WORLD,
+    facts.c.card_number == cards.c.number,
+    literal_column(f"facts.kind = '{FactKind.DUTY_MET.value}'"),
+)
+WITH_DUTIES = in_sandbox(
+    _BY_NUMBER.add_columns(
+        travellers.c.version.label("traveller_version"),
+        facts.c.reason.label("met_kind"),
+        facts.c.occurred_on.label("met_on"),
+    )
+    .join(travellers, _WITH_TRAVELLER)
+    .outerjoin(facts, _MET),
+    replay=True,
+)
+"""The card and its traveller's version, once for each duty that was met."""
+
+
+def other_stays(found: Iterable[Row]) -> list[Stay]:
+    """Read the stays on other cards from the rows of `WITH_STAYS` or `OPEN_WITH_STAYS`."""
+    return [Stay(row["other_entered_on"], row["other_left_on"]) for row in found if row["other_number"] is not None]
+
 
 # The applicant -------------------------------------------------------------------------------------------------------
 
@@ -254,6 +283,33 @@ def ending(*, over: bool, after: bool) -> Select[Any]:
         page = page.where(tuple_(cards.c.ends_at, cards.c.number) > tuple_(_AFTER_INSTANT, _AFTER_NUMBER))
     return in_sandbox(page, "ends_at", "number")
 
+
+# Every open stay -----------------------------------------------------------------------------------------------------
+
+_OPEN = (
+    select(*_PLAIN, *_SEALED)
+    .select_from(cards.join(salts, _WITH_SALT))
+    .where(cards.c.world_id == WORLD, IS_ACTIVE, cards.c.number > _AFTER_NUMBER)
+    .order_by(cards.c.number)
+    .limit(_LIMIT)
+    .subquery("open_page")
+)
+OPEN_WITH_STAYS = in_sandbox(
+    select(*_OPEN.c, *_OF_OTHER).select_from(
+        _OPEN.outerjoin(
+            _OTHER,
+            and_(
+                _OTHER.c.world_id == WORLD,
+                _OTHER.c.traveller_id == _OPEN.c.traveller_id,
+                _OTHER.c.number != _OPEN.c.number,
+                _COUNTED,
+            ),
+        )
+    ),
+    "number",
+    "other_number",
+)
+"""Open cards by number after a number, each once for each stay of the traveller on another card."""
 
 # Counts --------------------------------------------------------------------------------------------------------------
 

@@ -1,11 +1,12 @@
 """Sandboxes, their worlds, keys and clocks: statements, and rows as domain objects."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, null, select, update
+from sqlalchemy import and_, bindparam, delete, insert, null, select, update
 
 from app.db.engine import Busy, Database, Row, Session
 from app.db.tables import (
@@ -15,6 +16,7 @@ from app.db.tables import (
     facts,
     feed,
     idempotency,
+    policies,
     salts,
     sandboxes,
     travellers,
@@ -37,6 +39,9 @@ class KeyHolder:
     world_id: UUID
     epoch: int
     policy: str
+    drafts: frozenset[str]
+    own_policy: str | None
+    """The document of the policy, as JSON, where it is the sandbox's own."""
     clock: Clock
     keys: dict[int, WorldKeys]
     seconds_left: float | None
@@ -55,6 +60,7 @@ class Sandbox:
     world_id: UUID
     name: str
     policy: str
+    drafts: frozenset[str]
     clock: Clock
     created_at: datetime
     expires_at: datetime | None
@@ -73,6 +79,8 @@ _KEY_HOLDER = (
         sandboxes.c.world_id,
         sandboxes.c.epoch,
         sandboxes.c.policy,
+        sandboxes.c.drafts,
+        policies.c.document,
         *_CLOCK,
         world_keys.c.version,
         world_keys.c.wrapped_seal_key,
@@ -81,6 +89,9 @@ _KEY_HOLDER = (
     )
     .join(sandboxes, sandboxes.c.sandbox_id == api_keys.c.sandbox_id)
     .join(world_keys, world_keys.c.world_id == sandboxes.c.world_id)
+    .outerjoin(
+        policies, and_(policies.c.sandbox_id == sandboxes.c.sandbox_id, policies.c.policy_id == sandboxes.c.policy)
+    )
     .where(api_keys.c.key_hash == bindparam("key_hash"), api_keys.c.revoked_at.is_(None))
 )
 
@@ -111,6 +122,8 @@ async def key_holder(db: Database, master: MasterKey, key_hash: bytes) -> KeyHol
         world_id=row["world_id"],
         epoch=row["epoch"],
         policy=row["policy"],
+        drafts=frozenset(row["drafts"].split()),
+        own_policy=row["document"],
         clock=_clock(row),
         keys={
             one["version"]: master.unwrap(
@@ -164,6 +177,12 @@ async def load(db: Session, sandbox_id: UUID, *, locked: bool = False) -> Sandbo
     return _sandbox(row) if row else None
 
 
+async def locked_epoch(unit: Session, sandbox_id: UUID) -> int | None:
+    """Lock a sandbox until the transaction ends, and tell its epoch; None when it has gone."""
+    row = await unit.one(_LOCKED, sandbox_id=sandbox_id)
+    return row["epoch"] if row else None
+
+
 async def named(db: Session, name: str) -> Sandbox | None:
     """Find the oldest sandbox of that name."""
     row = await db.one(_BY_NAME, name=name)
@@ -181,6 +200,7 @@ def _sandbox(row: Row) -> Sandbox:
         world_id=row["world_id"],
         name=row["name"],
         policy=row["policy"],
+        drafts=frozenset(row["drafts"].split()),
         clock=_clock(row),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
@@ -253,6 +273,18 @@ async def point_to(unit: Session, sandbox_id: UUID, world_id: UUID) -> None:
     """Point a sandbox to another world. Answers kept for repetition speak of the old one and go."""
     await unit.run(_SET_WORLD, of_sandbox_id=sandbox_id, to_world_id=world_id)
     await unit.run(_FORGET_REPLAYS, of_sandbox_id=sandbox_id)
+
+
+_CHOOSE = (
+    update(sandboxes)
+    .where(_OF_SANDBOX)
+    .values(policy=bindparam("to_policy"), drafts=bindparam("to_drafts"), epoch=sandboxes.c.epoch + 1)
+)
+
+
+async def choose_policy(unit: Session, sandbox_id: UUID, policy_id: str, drafts: Iterable[str]) -> None:
+    """Put a policy in force, with drafts switched on; callers notice by the epoch."""
+    await unit.run(_CHOOSE, of_sandbox_id=sandbox_id, to_policy=policy_id, to_drafts=" ".join(sorted(drafts)))
 
 
 async def remove(unit: Session, sandbox_id: UUID) -> None:

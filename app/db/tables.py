@@ -66,8 +66,19 @@ sandboxes = Table(
     Column("epoch", Integer, nullable=False, comment="moves when anything that callers cache has changed"),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
+    Column("drafts", Text, nullable=False, server_default="", comment="rows of the policy switched on, with a space"),
     CheckConstraint("clock_mode IN ('system', 'frozen', 'running')", name="clock_mode"),
     CheckConstraint("speed BETWEEN 1 AND 100000", name="speed"),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("sandbox_id", Uuid, ForeignKey("sandboxes.sandbox_id", ondelete="CASCADE"), primary_key=True),
+    Column("policy_id", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False, comment="JSON as it was sent"),
+    Column("installed_at", Instant, nullable=False),
 )
 
 api_keys = Table(

@@ -1,12 +1,15 @@
 """What happens at the border: one decision for an entry, one for an exit, with a reason that has a stable code."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
 from app.domain.card import Card, Crossing, Particulars, Status, enter, leave
+from app.domain.conditions import Traveller
 from app.domain.policy import Policy
-from app.domain.stay import ending
+from app.domain.presence import Stay
+from app.domain.stay import UsedUp, entering
 
 
 class Decision(StrEnum):
@@ -25,6 +28,7 @@ class Reason(StrEnum):
     DEPARTED = "departed"
     DEPARTED_AFTER_OVERSTAY = "departed_after_overstay"
     EXIT_WITHOUT_ENTRY = "exit_without_entry"
+    STAY_USED_UP = "stay_used_up"
     CARD_LAPSED = "card_lapsed"
     CARD_WITHDRAWN = "card_withdrawn"
     CARD_SUPERSEDED = "card_superseded"
@@ -38,12 +42,16 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A decision and its reason; `card` is the next version of the card where the crossing changed it."""
+    """A decision and its reason; `card` is the next version of the card where the crossing changed it.
+
+    `used_up` tells of a stay that cannot begin: by which limit, since when, and when again.
+    """
 
     decision: Decision
     reason: Reason
     card: Card | None = None
     flags: list[str] = field(default_factory=list)
+    used_up: UsedUp | None = None
 
 
 _NOT_GOOD_FOR_ENTRY = {
@@ -59,8 +67,12 @@ _NOT_GOOD_FOR_ENTRY = {
 }
 
 
-def decide_entry(card: Card, personal: Particulars, crossing: Crossing, *, inside: bool, policy: Policy) -> Outcome:
+def decide_entry(
+    card: Card, personal: Particulars, crossing: Crossing, *, inside: bool, stays: Iterable[Stay], policy: Policy
+) -> Outcome:
     """Admit on a declared card, or refuse with the reason. `inside`: the traveller is in the country on another card.
+
+    `stays` are those recorded on the traveller's other cards.
 
     The card is judged at the instant of the crossing, so that one recorded late is not held against the traveller.
     """
@@ -69,7 +81,11 @@ def decide_entry(card: Card, personal: Particulars, crossing: Crossing, *, insid
         reason = Reason.ALREADY_INSIDE
     if reason:
         return Outcome(decision=Decision.REFUSE, reason=reason)
-    admitted = enter(card, crossing, ending(policy.limits(personal.visa), crossing.on))
+    traveller = Traveller.of(card.basis, card.purpose, personal)
+    end = entering(stays, policy.terms(traveller), crossing.on)
+    if isinstance(end, UsedUp):
+        return Outcome(decision=Decision.REFUSE, reason=Reason.STAY_USED_UP, used_up=end)
+    admitted = enter(card, crossing, end)
     return Outcome(decision=Decision.ADMIT, reason=Reason.ADMITTED, card=admitted)
 
 

@@ -16,6 +16,7 @@ from app.domain.errors import Conflict, Note
 from app.domain.events import Fact, FactKind, Source
 from app.domain.identity import Document, Holder
 from app.domain.number import USUAL_PAPER_NUMBER_LENGTH
+from app.domain.presence import Stay
 from app.domain.stay import Ending
 
 
@@ -84,6 +85,10 @@ class Basis(StrEnum):
     TREATY = "treaty"
     HIGHLY_QUALIFIED = "highly_qualified"
     COMPATRIOT = "compatriot"
+
+
+VISA_BASES = frozenset({Basis.VISA, Basis.E_VISA})
+"""Grounds that ask for a visa."""
 
 
 class VisaKind(StrEnum):
@@ -239,6 +244,12 @@ class Card:
         return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]  # names checked by replace
 
 
+def stays_on(cards: Iterable[Card]) -> list[Stay]:
+    """List the stays that cards record; an entry that was refused or annulled is charged to nobody."""
+    counted = {State.ACTIVE, State.DEPARTED, State.REPLACED}
+    return [Stay(card.entered_on, card.left_on) for card in cards if card.entered_on and card.state in counted]
+
+
 def next_state(card: Card, kind: FactKind, instant: datetime) -> State:
     """Look up the transition; a Conflict `transition-not-allowed` when the table has none."""
     status = card.status_at(instant)
@@ -268,6 +279,19 @@ def with_entry(card: Card, crossing: Crossing, end: Ending | None) -> Card:
         entered_on=crossing.on,
         last_lawful_day=end.last_lawful_day if end else None,
         ends_at=end_of_day(end.last_lawful_day, crossing.zone) if end else None,
+        ended_by=end.ended_by if end else None,
+    )
+
+
+def judged_anew(card: Card, end: Ending | None, *, policy_id: str, policy_version: int) -> Card:
+    """Give an open card the end that another policy sets; the same card when that end is its own already."""
+    if (card.last_lawful_day, card.ended_by) == ((end.last_lawful_day, end.ended_by) if end else (None, None)):
+        return card
+    return card.changed(
+        policy_id=policy_id,
+        policy_version=policy_version,
+        last_lawful_day=end.last_lawful_day if end else None,
+        ends_at=end_of_day(end.last_lawful_day, card.zone) if end else None,
         ended_by=end.ended_by if end else None,
     )
 

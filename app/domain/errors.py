@@ -35,14 +35,14 @@ class Refusal(Exception):  # noqa: N818  the word of the field: a refusal is an 
         code: str,
         *,
         faults: Sequence[Fault] = (),
-        extra: Mapping[str, str] | None = None,
+        extra: Mapping[str, str | None] | None = None,
         **values: str,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.faults = tuple(faults)
         self.extra = dict(extra or {})
-        self.values = {**self.extra, **values}
+        self.values = {name: value for name, value in self.extra.items() if value is not None} | values
 
 
 class NotFound(Refusal):

@@ -15,6 +15,8 @@ class FactKind(StrEnum):
     ISSUED = "card.issued"
     ENTERED = "card.entered"
     DEPARTED = "card.departed"
+    CHANGED = "card.changed"
+    DUTY_MET = "deadline.met"
     CROSSING = "crossing.recorded"
 
 

@@ -6,11 +6,12 @@ from datetime import date, datetime
 from uuid import UUID
 
 from app.domain.application import Application
-from app.domain.card import Basis, Card, Crossing, Intended, Particulars, State, Status, with_entry
+from app.domain.card import VISA_BASES, Card, Crossing, Intended, Particulars, State, Status, stays_on, with_entry
 from app.domain.clock import local_day
-from app.domain.errors import violation
+from app.domain.conditions import Traveller
+from app.domain.errors import Fault, RuleViolation, violation
 from app.domain.policy import Policy, require_valid_visa
-from app.domain.stay import ending
+from app.domain.stay import UsedUp, entering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +21,6 @@ class NewCard:
     number: str
     traveller_id: UUID
     document_id: UUID
-
-
-_VISA_BASES = {Basis.VISA, Basis.E_VISA}
 
 
 def declare(
@@ -40,8 +38,11 @@ def declare(
     """
     intended = application.intended
     begins_on = intended.begins_on if intended else None
-    if begins_on is None:
+    if intended is None or begins_on is None:
         raise violation("/intended/from", "missing")
+    traveller = Traveller.of(application.basis, application.purpose, personal)
+    policy.require_card(traveller, begins_on=begins_on, until=intended.until, today=local_day(at, zone))
+    policy.terms(traveller)  # refuses now what would be refused at the border
     card = replace(
         _draft(application, personal, new, zone=zone, policy=policy, at=at),
         lapses_at=policy.lapses_at(begins_on, zone),
@@ -58,10 +59,19 @@ def issue(
     new: NewCard,
     *,
     crossing: Crossing,
+    former: Iterable[Card],
     policy: Policy,
     at: datetime,
 ) -> tuple[Card, Card]:
-    """Issue a card at the border: the card as it was made out, and as the entry left it. RuleViolation as `declare`."""
+    """Issue a card at the border: the card as it was made out, and as the entry left it.
+
+    The stays on `former` cards of the traveller are counted. RuleViolation as `declare`, and `stay-used-up` with the
+    limit, the day since which it has been passed and the earliest day of another entry.
+    """
+    traveller = Traveller.of(application.basis, application.purpose, personal)
+    until = application.intended.until if application.intended else None
+    policy.require_card(traveller, begins_on=crossing.on, until=until, today=local_day(at, crossing.zone))
+    policy.require_declaration(traveller, crossing.on)
     if crossing.occurred_at > at:
         raise violation("/entry/occurred_at", "in-the-future")
     _require_document(personal, on=crossing.on)
@@ -69,8 +79,20 @@ def issue(
     made_out = _draft(application, personal, new, zone=crossing.zone, policy=policy, at=at)
     if crossing.on < personal.holder.birth_date.earliest():
         raise violation("/entry/occurred_at", "before-birth")
-    end = ending(policy.limits(personal.visa), crossing.on)
+    end = entering(stays_on(former), policy.terms(traveller), crossing.on)
+    if isinstance(end, UsedUp):
+        raise _used_up(end)
     return made_out, with_entry(made_out, crossing, end)
+
+
+def _used_up(end: UsedUp) -> RuleViolation:
+    values = end.told()
+    fault = Fault(
+        pointer="/entry/occurred_at",
+        code="stay-used-up",
+        values={name: value for name, value in values.items() if value is not None},
+    )
+    return RuleViolation("stay-used-up", faults=[fault], extra=values)
 
 
 def require_after_last_exit(crossing: Crossing, former: Iterable[Card]) -> None:
@@ -88,7 +110,7 @@ def _draft(
     policy: Policy,
     at: datetime,
 ) -> Card:
-    if application.basis in _VISA_BASES and personal.visa is None:
+    if application.basis in VISA_BASES and personal.visa is None:
         raise violation("/visa", "visa-needed")
     if personal.holder.birth_date.earliest() > local_day(at, zone):
         raise violation("/holder/birth_date", "birth-date-in-future")

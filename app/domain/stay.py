@@ -7,7 +7,7 @@ judged by the limits in force on that day. CONTRACTS §5 is the definition; `lim
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from app.domain.limits import Limit, PeriodFromFirstEntry, Standing
 from app.domain.presence import NEVER, Presence, Stay, merged, unbroken
@@ -86,6 +86,14 @@ class UsedUp:
     since: date
     earliest_entry: date | None
 
+    def told(self) -> dict[str, str | None]:
+        """Say it in an answer."""
+        return {
+            "limit": self.limit,
+            "since": self.since.isoformat(),
+            "earliest_entry": self.earliest_entry.isoformat() if self.earliest_entry else None,
+        }
+
 
 def assess(stays: Sequence[Stay], terms: Terms, on: date) -> Assessment:
     """Answer the five questions for a day; stays that begin later are bookings."""
@@ -112,6 +120,17 @@ def assess(stays: Sequence[Stay], terms: Terms, on: date) -> Assessment:
         standings=standings,
         regime=rules.regime,
     )
+
+
+def ending(stays: Iterable[Stay], terms: Terms, entered_on: date) -> Ending | None:
+    """Find when a stay must end that began on `entered_on`, lawfully or not; None for never.
+
+    `stays` are the others. A stay of which no day was lawful had to end the day before it began.
+    """
+    end = entering(stays, terms, entered_on)
+    if isinstance(end, UsedUp):
+        return Ending(last_lawful_day=entered_on - timedelta(days=1), ended_by=end.limit)
+    return end
 
 
 def entering(stays: Iterable[Stay], terms: Terms, on: date) -> Ending | UsedUp | None:

@@ -4,7 +4,7 @@ These files are edited by hand, by people who know the law better than Python. N
 never turned into plain dicts, because only nodes know where they stood: every mistake is reported as `file:line`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -23,10 +23,12 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class BrokenData(ValueError):  # noqa: N818  says what is broken; nobody recovers from it
-    """A data file is wrong. The message starts with `file:line`."""
+    """A data file is wrong. The message starts with `file:line`; `pointer` is the same place in a JSON document."""
 
-    def __init__(self, filename: str, line: int, problem: str) -> None:
+    def __init__(self, filename: str, line: int, problem: str, *, pointer: str = "") -> None:
         super().__init__(f"{filename}:{line}: {problem}")
+        self.problem = problem
+        self.pointer = pointer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +38,13 @@ class Row:
     filename: str
     line: int
     fields: Mapping[str, yaml.Node]
+    pointer: str = ""
 
     def broken(self, problem: str, *, key: str | None = None) -> BrokenData:
         """Make an error that points at this row, or at one of its fields, for the caller to raise."""
         node = self.fields.get(key) if key else None
-        return BrokenData(self.filename, _line(node) if node else self.line, problem)
+        pointer = f"{self.pointer}/{key}" if key else self.pointer
+        return BrokenData(self.filename, _line(node) if node else self.line, problem, pointer=pointer)
 
     def only(self, *allowed: str) -> None:
         """Refuse keys that nothing reads: a misspelt optional key would otherwise be ignored in silence."""
@@ -56,24 +60,29 @@ class Row:
 
     def text(self, key: str) -> str:
         """Read a text that is not blank."""
-        return self._text(self._node(key), key)
+        return self._text(self._node(key), key, f"{self.pointer}/{key}")
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Read a list of texts, none of them blank."""
-        return tuple(self._text(node, key) for node in self._sequence(key))
+        nodes = enumerate(self._sequence(key))
+        return tuple(self._text(node, key, f"{self.pointer}/{key}/{place}") for place, node in nodes)
 
     def choice(self, key: str, choices: type[Choice]) -> Choice:
         """Read one of the values of a closed list."""
-        text = self.text(key)
-        try:
-            return choices(text)
-        except ValueError:
-            problem = f"{key!r} is {text!r}, allowed are {', '.join(str(choice.value) for choice in choices)}"
-            raise self.broken(problem, key=key) from None
+        return self._choice(self.text(key), key, choices)
+
+    def choices(self, key: str, choices: type[Choice]) -> tuple[Choice, ...]:
+        """Read a list of values of a closed list."""
+        return tuple(self._choice(text, key, choices) for text in self.texts(key))
+
+    def word(self, key: str, choices: type[Choice]) -> Choice | None:
+        """Read one of the words that may stand in place of a figure or a date; None when none of them does."""
+        node = self.fields.get(key)
+        return next((choice for choice in choices if node is not None and node.value == choice.value), None)
 
     def flag(self, key: str) -> bool:
         """Read `true` or `false`; YAML's yes, no, on and off are refused, as they are too easily meant as words."""
-        text = self._scalar(key, "bool", "true or false")
+        text = self._scalar(key, ("bool",), "true or false")
         if text not in {"true", "false"}:
             problem = f"{key!r} must be true or false, not {text!r}"
             raise self.broken(problem, key=key)
@@ -81,7 +90,7 @@ class Row:
 
     def whole(self, key: str) -> int:
         """Read a whole number in decimal digits."""
-        text = self._scalar(key, "int", "a whole number")
+        text = self._scalar(key, ("int",), "a whole number")
         # YAML 1.1 takes 010 for eight and 1:30 for ninety; nobody who writes a number of days means that.
         if text != "0" and not (text.removeprefix("-").isdecimal() and not text.removeprefix("-").startswith("0")):
             problem = f"{key!r} must be a plain decimal number, not {text!r}"
@@ -90,7 +99,7 @@ class Row:
 
     def day(self, key: str) -> date:
         """Read a date, `2025-01-01`."""
-        text = self._scalar(key, "timestamp", "a date, YYYY-MM-DD")
+        text = self._scalar(key, ("timestamp", "str"), "a date, YYYY-MM-DD")  # JSON has dates as text only
         try:
             return date.fromisoformat(text)
         except ValueError:
@@ -99,11 +108,19 @@ class Row:
 
     def row(self, key: str) -> "Row":
         """Read a nested mapping."""
-        return _row(self._node(key), self.filename)
+        return _row(self._node(key), self.filename, f"{self.pointer}/{key}")
 
     def rows(self, key: str) -> list["Row"]:
         """Read a list of mappings."""
-        return [_row(node, self.filename) for node in self._sequence(key)]
+        nodes = enumerate(self._sequence(key))
+        return [_row(node, self.filename, f"{self.pointer}/{key}/{place}") for place, node in nodes]
+
+    def _choice(self, text: str, key: str, choices: type[Choice]) -> Choice:
+        try:
+            return choices(text)
+        except ValueError:
+            problem = f"{key!r} is {text!r}, allowed are {', '.join(str(choice.value) for choice in choices)}"
+            raise self.broken(problem, key=key) from None
 
     def _node(self, key: str) -> yaml.Node:
         if not self.has(key):
@@ -111,16 +128,17 @@ class Row:
             raise self.broken(problem, key=key)
         return self.fields[key]
 
-    def _scalar(self, key: str, kind: str, wanted: str) -> str:
+    def _scalar(self, key: str, kinds: Sequence[str], wanted: str) -> str:
         node = self._node(key)
-        if not isinstance(node, yaml.ScalarNode) or node.tag != _TAG + kind:
+        if not isinstance(node, yaml.ScalarNode) or node.tag.removeprefix(_TAG) not in kinds:
             problem = f"{key!r} must be {wanted}"
             raise self.broken(problem, key=key)
         return str(node.value)
 
-    def _text(self, node: yaml.Node, key: str) -> str:
+    def _text(self, node: yaml.Node, key: str, pointer: str) -> str:
         if not isinstance(node, yaml.ScalarNode) or node.tag != f"{_TAG}str" or not node.value.strip():
-            raise BrokenData(self.filename, _line(node), f"{key!r} must be a text that is not blank")
+            problem = f"{key!r} must be a text that is not blank"
+            raise BrokenData(self.filename, _line(node), problem, pointer=pointer)
         return str(node.value)
 
     def _sequence(self, key: str) -> list[yaml.Node]:
@@ -152,9 +170,38 @@ def parse(text: str, *, filename: str) -> Row:
         line = text.partition(chr(error.character))[0].count("\n") + 1
         problem = f"character U+{error.character:04X} may not stand in YAML"
         raise BrokenData(filename, line, problem) from error
+    except RecursionError as error:
+        raise BrokenData(filename, 1, "nested too deeply") from error
     if node is None:
         raise BrokenData(filename, 1, "the file is empty")
     return _row(node, filename)
+
+
+Plain = str | int | bool | None | list["Plain"] | dict[str, "Plain"]
+"""What JSON can say; dates are texts."""
+
+
+def plain(row: Row) -> dict[str, Plain]:
+    """Give a row as JSON would have it, in the order of the file."""
+    return {key: _plain(node) for key, node in row.fields.items()}
+
+
+def _plain(node: yaml.Node) -> Plain:
+    match node:
+        case yaml.MappingNode():
+            return {str(key.value): _plain(value) for key, value in node.value}
+        case yaml.SequenceNode():
+            return [_plain(one) for one in node.value]
+    text = str(node.value)
+    match node.tag.removeprefix(_TAG):
+        case "int":
+            return int(text)
+        case "bool":
+            return text == "true"
+        case "null":
+            return None
+        case _:
+            return text
 
 
 def unique(rows: Iterable[Row], key: str) -> dict[str, Row]:
@@ -169,9 +216,9 @@ def unique(rows: Iterable[Row], key: str) -> dict[str, Row]:
     return indexed
 
 
-def _row(node: yaml.Node, filename: str) -> Row:
+def _row(node: yaml.Node, filename: str, pointer: str = "") -> Row:
     if not isinstance(node, yaml.MappingNode):
-        raise BrokenData(filename, _line(node), "a mapping of keys to values must stand here")
+        raise BrokenData(filename, _line(node), "a mapping of keys to values must stand here", pointer=pointer)
     fields: dict[str, yaml.Node] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
@@ -179,7 +226,7 @@ def _row(node: yaml.Node, filename: str) -> Row:
         if key.value in fields:  # YAML forbids it, PyYAML lets the last one win
             raise BrokenData(filename, _line(key), f"key {key.value!r} stands twice")
         fields[key.value] = value
-    return Row(filename=filename, line=_line(node), fields=fields)
+    return Row(filename=filename, line=_line(node), fields=fields, pointer=pointer)
 
 
 def _line(node: yaml.Node) -> int:

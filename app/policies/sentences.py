@@ -23,6 +23,8 @@ class Sentence:
     def told(self, language: str, values: Mapping[str, str] = MappingProxyType({})) -> str:
         """Fill the places; a value that is not there leaves a dash, so that no answer fails for its wording."""
         text = self.ru if language == "ru" else self.en
+        if limit := limits().get(values.get("limit", "")):
+            values = {**values, "limit": limit.ru if language == "ru" else limit.en}
         return _PLACE.sub(lambda place: str(values.get(place[1], "–")), text)
 
 
@@ -53,6 +55,18 @@ def faults() -> Mapping[str, Sentence]:
 def notes() -> Mapping[str, Sentence]:
     """Read the sentences for warnings, decisions and answers of checks by code."""
     return _sentences("notes")
+
+
+@cache
+def limits() -> Mapping[str, Sentence]:
+    """Read what limits are called in a sentence, by their names."""
+    return _sentences("limits")
+
+
+@cache
+def states() -> Mapping[str, Sentence]:
+    """Read how duties stand, by state."""
+    return _sentences("states")
 
 
 def _sentences(section: str) -> Mapping[str, Sentence]:

@@ -20,10 +20,12 @@ from app.db.vault import Dice, MasterKey, WorldKeys
 from app.domain.clock import Mode
 from app.domain.errors import Forbidden, Unknown
 from app.domain.policy import Policy
+from app.policies.regimes import read_json
 
 _TRUST_SECONDS = 60
 """How long a process trusts what it loaded about a key; the epoch tells of changes long before."""
 _CACHED_CALLERS = 10_000
+_KEPT_POLICIES = 1_000
 _TRIES = 50
 """Somebody wins in every round of a race, so this is how many may compete for one person before one is told to wait."""
 
@@ -104,6 +106,7 @@ class Registry:
     master: MasterKey
     dice: Dice
     policies: Mapping[str, Policy]
+    _policies: dict[tuple[str, str | None, frozenset[str]], Policy] = field(default_factory=dict)
     _callers: dict[bytes, tuple[KeyHolder, float]] = field(default_factory=dict)
 
     def new_id(self, real: datetime, sequence: int = 0) -> UUID:
@@ -131,6 +134,19 @@ class Registry:
         trusted = _TRUST_SECONDS if holder.seconds_left is None else min(_TRUST_SECONDS, holder.seconds_left)
         self._callers[key_hash] = holder, now + trusted
         return holder
+
+    def policy_of(self, caller: KeyHolder) -> Policy:
+        """Tell the policy in force for a caller: one that comes with the registry, or the sandbox's own."""
+        if caller.own_policy is None and not caller.drafts:
+            return self.policies[caller.policy]
+        key = caller.policy, caller.own_policy, caller.drafts
+        policy = self._policies.get(key)
+        if policy is None:
+            if len(self._policies) >= _KEPT_POLICIES:
+                self._policies.clear()
+            policy = self.policies[caller.policy] if caller.own_policy is None else read_json(caller.own_policy)
+            policy = self._policies[key] = policy.with_drafts(caller.drafts)
+        return policy
 
     async def ping(self) -> None:
         """Ask the database anything at all; `Unavailable` or `Busy` when it does not answer."""
@@ -172,7 +188,7 @@ class Context:
     @property
     def policy(self) -> Policy:
         """The policy in force in the sandbox."""
-        return self.registry.policies[self.caller.policy]
+        return self.registry.policy_of(self.caller)
 
     @property
     def keys(self) -> WorldKeys:
@@ -193,6 +209,14 @@ class Context:
             raise StaleCallerError
         first = rows[0]
         return Read(first, rows if first["found"] is not None else [], self.caller.clock.at(first["real_now"]))
+
+    async def reloaded(self) -> "Context":
+        """Load the caller again: the sandbox has changed since. Unknown when the key is no longer good."""
+        self.registry.forget(self.key)
+        caller = await self.registry.caller(self.key)
+        if caller is None:
+            raise Unknown("key-unknown") from None
+        return replace(self, caller=caller)
 
     async def confirm(self) -> None:
         """Make sure, before statements that bring no epoch along, that the caller is still who they were."""
@@ -240,11 +264,7 @@ def unit_of_work(
             try:
                 return await work(ctx, *args, **kwargs)
             except StaleCallerError:
-                ctx.registry.forget(ctx.key)
-                caller = await ctx.registry.caller(ctx.key)
-                if caller is None:
-                    raise Unknown("key-unknown") from None
-                ctx = replace(ctx, caller=caller)
+                ctx = await ctx.reloaded()
             except (RaceLostError, Duplicate):
                 await asyncio.sleep(0)
         raise Busy

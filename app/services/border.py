@@ -8,9 +8,10 @@ from uuid import UUID
 
 from app.db import cards as rows
 from app.db import particulars as sealed_json
+from app.db.engine import Row
 from app.domain import number as numbers
 from app.domain.border import Decision, Outcome, Reason, decide_entry, decide_exit
-from app.domain.card import Card, Crossing, fact
+from app.domain.card import Card, Crossing, State, fact
 from app.domain.errors import NotFound, Stale, violation
 from app.domain.events import FactKind, Source
 from app.policies import reference
@@ -32,7 +33,10 @@ class CrossingAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossed:
-    """What the border is told: the decision, its reason, the fact that keeps it, and the card it is about."""
+    """What the border is told: the decision, its reason, the fact that keeps it, and the card it is about.
+
+    `used_up` tells of a stay that cannot begin: the limit, since when, and the earliest day of another entry.
+    """
 
     decision: Decision
     reason: Reason
@@ -40,6 +44,7 @@ class Crossed:
     fact_id: UUID
     shown: Shown
     changed: bool
+    used_up: Mapping[str, str | None] | None
     replayed: bool = False
 
 
@@ -51,8 +56,15 @@ async def enter(ctx: Context, text: str, at: CrossingAt, attempt: Attempt) -> Cr
         return await _repeated(ctx, repeat["replay_answer"])
     _require_version(card, at)
     crossing = _crossing(at, read)
-    elsewhere = read.head["inside"] if read.head["inside"] != card.number else None
-    outcome = decide_entry(card, sealed_json.read(personal), crossing, inside=elsewhere is not None, policy=ctx.policy)
+    elsewhere = next((row for row in read.rows if row["other_state"] == State.ACTIVE), None)
+    outcome = decide_entry(
+        card,
+        sealed_json.read(personal),
+        crossing,
+        inside=elsewhere is not None,
+        stays=rows.other_stays(read.rows),
+        policy=ctx.policy,
+    )
     return await _record(
         ctx, read, attempt, kind=FactKind.ENTERED, card=card, outcome=outcome, crossing=crossing, about=elsewhere
     )
@@ -73,7 +85,7 @@ async def leave(ctx: Context, text: str, at: CrossingAt, attempt: Attempt) -> Cr
 
 
 async def _card(ctx: Context, text: str, attempt: Attempt) -> tuple[Read, Card, bytes]:
-    read = await ctx.read(rows.FOR_BORDER, number=numbers.require(text), key=attempt.key)
+    read = await ctx.read(rows.WITH_STAYS, number=numbers.require(text), key=attempt.key)
     if not read.rows:
         raise NotFound("card-not-found")
     card = rows.card_of(read.head)
@@ -105,6 +117,7 @@ def _crossed(answer: Mapping[str, Any], about: Shown) -> Crossed:
         fact_id=UUID(answer["fact"]),
         shown=about,
         changed=answer["changed"],
+        used_up=answer.get("used_up"),
         replayed=about.replayed,
     )
 
@@ -124,9 +137,9 @@ async def _record(
     card: Card,
     outcome: Outcome,
     crossing: Crossing,
-    about: str | None = None,
+    about: Row | None = None,
 ) -> Crossed:
-    """Store the outcome; `about` is the number of the card to show where it is another one."""
+    """Store the outcome; `about` has the other card to show where the outcome is about that one."""
     after = outcome.card or card
     told = fact(
         kind if outcome.card else FactKind.CROSSING,
@@ -145,10 +158,11 @@ async def _record(
         "reason": outcome.reason,
         "flags": outcome.flags,
         "fact": str(told.fact_id),
-        "card": about or card.number,
-        "version": read.head["inside_version"] if about else after.version,
+        "card": about["other_number"] if about else card.number,
+        "version": about["other_version"] if about else after.version,
         "at": read.instant.isoformat(),
         "changed": crossed,
+        "used_up": outcome.used_up and outcome.used_up.told(),
     }
     steps = [
         *([card_step(ctx, card, after)] if outcome.card else []),
@@ -156,7 +170,7 @@ async def _record(
         *remember(ctx, read, attempt, answer=answer),
     ]
     if about:
-        other = await ctx.read(rows.BY_NUMBER, number=about)
+        other = await ctx.read(rows.BY_NUMBER, number=about["other_number"])
         told_about = shown(ctx, other.head, read.instant)
     else:
         told_about = Shown(after, ctx.open(rows.sealed_of(read.head), f"cards/{card.number}"), read.instant)

@@ -68,7 +68,6 @@ async def issue(ctx: Context, application: Application, attempt: Attempt) -> Sho
     today = local_day(await ctx.now(), MOSCOW) if application.has_zone else date.max
     personal = particulars(application, today=today, known_states=reference.known_states())
     _require_checkpoints(application)
-    ctx.policy.require_card(personal.holder.citizenship)
     person_hash = ctx.keys.hash("person", *person_key(personal.holder, personal.document))
     read = await ctx.read(rows.APPLICANT, person_hash=person_hash, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
@@ -131,7 +130,9 @@ def _decide(
             zone=reference.checkpoints()[entry.checkpoint].zone,
         )
         issuing.require_after_last_exit(crossing, former)
-        made_out, card = issuing.issue(application, personal, new, crossing=crossing, policy=ctx.policy, at=at)
+        made_out, card = issuing.issue(
+            application, personal, new, crossing=crossing, former=former, policy=ctx.policy, at=at
+        )
     else:
         expected = application.intended and application.intended.checkpoint
         zone = reference.checkpoints()[expected].zone if expected else MOSCOW

@@ -72,6 +72,7 @@ async def create(
         world_id=world_id,
         name=name,
         policy=policy,
+        drafts=frozenset(),
         clock=Clock(mode=mode, anchor_real=real, anchor_sim=start, speed=speed),
         created_at=real,
         expires_at=real + time_to_live if time_to_live else None,

@@ -73,7 +73,9 @@ _PAGE = {"instant": _INSTANT, "limit": 51}
 _AFTER = {"after_instant": _INSTANT, "after_number": "A"}
 _HOT: dict[str, tuple[Executable, dict[str, Any]]] = {
     "by number": (rows.BY_NUMBER, {"number": "A"}),
-    "at the border": (rows.FOR_BORDER, {"number": "A", "key": "k"}),
+    "at the border": (rows.WITH_STAYS, {"number": "A", "key": "k"}),
+    "deadlines": (rows.WITH_DUTIES, {"number": "A", "key": None}),
+    "the next open cards": (rows.OPEN_WITH_STAYS, {"after_number": "A", "limit": 50}),
     "the applicant": (rows.APPLICANT, {"person_hash": b"h", "key": "k"}),
     "by document": (rows.BY_DOCUMENT, {"hashes": [b"h"], "departed": 0}),
     "by several documents": (rows.BY_DOCUMENT, {"hashes": [b"%d" % one for one in range(5)], "departed": 0}),

@@ -1,0 +1,136 @@
+"""Policies: shown, installed by a sandbox of its own, deleted. PATCH /v1/sandboxes/current puts one in force."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Request
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from app.api import render
+from app.api.examples import POLICY_EXAMPLES
+from app.api.operations import Audience, operation
+from app.api.security import ScopedRoute, context
+from app.api.shapes import Told
+from app.api.stay_shapes import PolicyId
+from app.services import policies
+from app.services.access import Scope
+from app.services.policies import Installed
+
+router = APIRouter(prefix="/v1/policies", route_class=ScopedRoute)
+
+Id = Annotated[PolicyId, Path()]
+
+
+class TitleOut(Told):
+    """What a policy is called."""
+
+    en: str
+    ru: str
+
+
+class PolicyOut(Told):
+    """A policy. `drafts` may be switched on where it is in force, `switched_on` are."""
+
+    id: str
+    version: int
+    title: TitleOut
+    built_in: bool
+    in_force: bool
+    drafts: list[str]
+    switched_on: list[str]
+    installed_at: datetime | None
+
+
+class PoliciesOut(Told):
+    """The registry's policies, then the sandbox's own."""
+
+    items: list[PolicyOut]
+    next: None
+
+
+class InstalledOut(PolicyOut):
+    """A policy that was installed, and how many open cards got another end by it."""
+
+    cards_changed: int
+
+
+@router.get(
+    "", **operation("listPolicies", "List the policies of your sandbox", Audience.TESTER, PoliciesOut, Scope.POLICIES)
+)
+async def listing(request: Request) -> Response:
+    """Those that come with the registry, and the sandbox's own."""
+    items = [to_json(_members(one)) for one in await policies.listing(context(request))]
+    return Response(render.page(items, None), media_type=render.JSON)
+
+
+@router.get(
+    "/{policy}",
+    **operation(
+        "getPolicy",
+        "Show the document of a policy, with sources",
+        Audience.TESTER,
+        None,
+        Scope.POLICIES,
+        problems={404: ["policy-not-found"]},
+        others={200: "The document, as it may be installed under another identifier."},
+    ),
+)
+async def show(request: Request, policy: Id) -> Response:
+    """Regimes, exemptions and deadlines with dates, conditions, sources, and a mark of how sure each is."""
+    document = await policies.document(context(request), policy)
+    return Response(to_json(dict(document)), media_type=render.JSON)
+
+
+@router.put(
+    "/{policy}",
+    **operation(
+        "installPolicy",
+        "Install a policy of your own",
+        Audience.TESTER,
+        InstalledOut,
+        Scope.POLICIES,
+        body=True,
+        problems={409: ["policy-built-in"], 422: ["policy-broken"]},
+        others={201: "Installed under a new identifier."},
+    ),
+)
+async def install(
+    request: Request, policy: Id, body: Annotated[dict[str, Any], Body(openapi_examples=POLICY_EXAMPLES)]
+) -> Response:
+    """A later version replaces the one before. Where the policy is in force, every open card is judged anew."""
+    change = await policies.install(context(request), policy, body)
+    members = _members(change.installed) | {"cards_changed": change.cards_changed}
+    return Response(to_json(members), 201 if change.created else 200, media_type=render.JSON)
+
+
+@router.delete(
+    "/{policy}",
+    **operation(
+        "deletePolicy",
+        "Delete a policy of your own",
+        Audience.TESTER,
+        None,
+        Scope.POLICIES,
+        status=204,
+        problems={404: ["policy-not-found"], 409: ["policy-built-in", "policy-in-force"]},
+    ),
+)
+async def delete(request: Request, policy: Id) -> Response:
+    """Only one that is not in force."""
+    await policies.remove(context(request), policy)
+    return Response(status_code=204)
+
+
+def _members(one: Installed) -> dict[str, object]:
+    policy = one.policy
+    return {
+        "id": policy.policy_id,
+        "version": policy.version,
+        "title": dict(policy.title),
+        "built_in": one.built_in,
+        "in_force": one.in_force,
+        "drafts": one.drafts,
+        "switched_on": sorted(policy.drafts),
+        "installed_at": one.installed_at,
+    }

@@ -1,0 +1,84 @@
+"""The traveller's guide: what to do, in every language that the file has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+from app.domain.conditions import Sure
+from app.domain.deadlines import DutyKind
+from app.policies import reading
+from app.policies.reading import Row
+
+Texts = Mapping[str, str]
+"""A text by language."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What to do about a duty of a kind."""
+
+    title: Texts
+    action: Texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What holds for every card, without a date."""
+
+    code: str
+    title: Texts
+    text: Texts
+    source: str
+    sure: Sure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guide:
+    """All texts; every one of them in all `languages`."""
+
+    languages: tuple[str, ...]
+    steps: Mapping[DutyKind, Step]
+    advice: tuple[Advice, ...]
+
+
+@cache
+def guide() -> Guide:
+    """Read the guide; BrokenData for a duty without a step, or a text that lacks a language."""
+    return read_guide(reading.load("guide.yaml"))
+
+
+def read_guide(document: Row) -> Guide:
+    """Read a guide from its document."""
+    document.only("languages", "steps", "advice")
+    languages = document.texts("languages")
+    rows = {row.choice("kind", DutyKind): row for row in reading.unique(document.rows("steps"), "kind").values()}
+    if missing := [kind for kind in DutyKind if kind not in rows]:
+        problem = f"no step for {', '.join(missing)}"
+        raise document.broken(problem, key="steps")
+    return Guide(
+        languages=languages,
+        steps=MappingProxyType({kind: _step(row, languages) for kind, row in rows.items()}),
+        advice=tuple(_advice(row, languages) for row in reading.unique(document.rows("advice"), "code").values()),
+    )
+
+
+def _step(row: Row, languages: tuple[str, ...]) -> Step:
+    row.only("kind", "title", "action")
+    return Step(title=_texts(row.row("title"), languages), action=_texts(row.row("action"), languages))
+
+
+def _advice(row: Row, languages: tuple[str, ...]) -> Advice:
+    row.only("code", "title", "text", "source", "sure")
+    return Advice(
+        code=row.text("code"),
+        title=_texts(row.row("title"), languages),
+        text=_texts(row.row("text"), languages),
+        source=row.text("source"),
+        sure=row.choice("sure", Sure),
+    )
+
+
+def _texts(row: Row, languages: tuple[str, ...]) -> Texts:
+    row.only(*languages)
+    return MappingProxyType({language: row.text(language) for language in languages})
