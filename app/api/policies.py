@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Request
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from pydantic_core import to_json
 from starlette.responses import Response
 
@@ -27,6 +28,29 @@ class TitleOut(Told):
 
     en: str
     ru: str
+
+
+_Row = dict[str, Any]
+
+
+class PolicyDocument(BaseModel):
+    """A policy as data, the same shape in which the registry's own are kept; `GET /v1/policies/ru` is the pattern.
+
+    Of the rows of a kind, the first that fits the traveller and the day decides. Every figure has its `source`, and
+    `sure`: Q wording seen, S secondary source, I inferred, M general knowledge to be verified, ? open. A row with the
+    `status` draft holds only where it is switched on.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    policy: PolicyId
+    version: Annotated[StrictInt, Field(ge=1)]
+    title: _Row
+    declaration_grace_days: _Row
+    exemptions: list[_Row]
+    declarations: list[_Row] | None = None
+    regimes: list[_Row]
+    deadlines: list[_Row]
 
 
 class PolicyOut(Told):
@@ -70,10 +94,9 @@ async def listing(request: Request) -> Response:
         "getPolicy",
         "Show the document of a policy, with sources",
         Audience.TESTER,
-        None,
+        PolicyDocument,
         Scope.POLICIES,
         problems={404: ["policy-not-found"]},
-        others={200: "The document, as it may be installed under another identifier."},
     ),
 )
 async def show(request: Request, policy: Id) -> Response:
@@ -96,10 +119,10 @@ async def show(request: Request, policy: Id) -> Response:
     ),
 )
 async def install(
-    request: Request, policy: Id, body: Annotated[dict[str, Any], Body(openapi_examples=POLICY_EXAMPLES)]
+    request: Request, policy: Id, body: Annotated[PolicyDocument, Body(openapi_examples=POLICY_EXAMPLES)]
 ) -> Response:
     """A later version replaces the one before. Where the policy is in force, every open card is judged anew."""
-    change = await policies.install(context(request), policy, body)
+    change = await policies.install(context(request), policy, body.model_dump(exclude_unset=True))
     members = _members(change.installed) | {"cards_changed": change.cards_changed}
     return Response(to_json(members), 201 if change.created else 200, media_type=render.JSON)
 

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, StrictInt, model_validator
+from pydantic import Discriminator, Field, RootModel, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.fields import CardDate, StateCode, Text
@@ -372,3 +372,7 @@ class LastLineOut(Told):
     """The last line."""
 
     summary: SummaryOut
+
+
+class LineOut(RootModel[CardComparedOut | LastLineOut]):
+    """A line of the answer."""

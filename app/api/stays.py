@@ -17,11 +17,10 @@ from app.api.stay_shapes import (
     AssessmentOut,
     CalculateIn,
     CardAssessmentOut,
-    CardComparedOut,
     CompareCardsIn,
     ComparedOut,
     CompareIn,
-    LastLineOut,
+    LineOut,
 )
 from app.domain.explaining import differences, explain
 from app.domain.stay import Overstay
@@ -82,30 +81,30 @@ async def compare(request: Request, body: Annotated[CompareIn, Body(openapi_exam
     return Response(to_json(answer), media_type=render.JSON)
 
 
-_COMPARE_CARDS = operation(
-    "compareOpenCards",
-    "Judge every open card of the sandbox under two rules",
-    Audience.OFFICE,
-    None,
-    Scope.CARDS_LIST,
-    body=True,
+class Ndjson(StreamingResponse):
+    """JSON documents, one in each line, sent as they are made."""
+
+    media_type = NDJSON
+
+
+@router.post(
+    "/stay/compare/cards",
+    **operation(
+        "compareOpenCards",
+        "Judge every open card of the sandbox under two rules",
+        Audience.OFFICE,
+        LineOut,
+        Scope.CARDS_LIST,
+        body=True,
+    )
+    | {"response_class": Ndjson},
 )
-_COMPARE_CARDS["responses"][200]["content"] = {
-    NDJSON: {
-        "schema": {
-            "anyOf": [{"$ref": f"#/components/schemas/{model.__name__}"} for model in (CardComparedOut, LastLineOut)]
-        }
-    }
-}
-
-
-@router.post("/stay/compare/cards", **_COMPARE_CARDS)
 async def compare_cards(
     request: Request, body: Annotated[CompareCardsIn, Body(openapi_examples=COMPARE_CARDS_EXAMPLES)]
 ) -> Response:
     """Who would overstay under B: a line of JSON for each open card by number, and a summary as the last line."""
     pages = await stays.compare_cards(context(request), (body.a.domain(), body.b.domain()))
-    return StreamingResponse(_lines(pages), media_type=NDJSON)
+    return Ndjson(_lines(pages))
 
 
 @router.get(

@@ -40,7 +40,7 @@ def declare(
     begins_on = intended.begins_on if intended else None
     if intended is None or begins_on is None:
         raise violation("/intended/from", "missing")
-    traveller = Traveller.of(application.basis, application.purpose, personal)
+    traveller = _traveller(application, personal)
     policy.require_card(traveller, begins_on=begins_on, until=intended.until, today=local_day(at, zone))
     policy.terms(traveller)  # refuses now what would be refused at the border
     card = replace(
@@ -68,7 +68,7 @@ def issue(
     The stays on `former` cards of the traveller are counted. RuleViolation as `declare`, and `stay-used-up` with the
     limit, the day since which it has been passed and the earliest day of another entry.
     """
-    traveller = Traveller.of(application.basis, application.purpose, personal)
+    traveller = _traveller(application, personal)
     until = application.intended.until if application.intended else None
     policy.require_card(traveller, begins_on=crossing.on, until=until, today=local_day(at, crossing.zone))
     policy.require_declaration(traveller, crossing.on)
@@ -89,7 +89,7 @@ def _used_up(end: UsedUp) -> RuleViolation:
     values = end.told()
     fault = Fault(
         pointer="/entry/occurred_at",
-        code="stay-used-up",
+        code="stay-used-up" if end.earliest_entry else "stay-used-up-for-good",
         values={name: value for name, value in values.items() if value is not None},
     )
     return RuleViolation("stay-used-up", faults=[fault], extra=values)
@@ -101,6 +101,12 @@ def require_after_last_exit(crossing: Crossing, former: Iterable[Card]) -> None:
         raise violation("/entry/occurred_at", "before-the-last-exit")
 
 
+def _traveller(application: Application, personal: Particulars) -> Traveller:
+    if application.basis in VISA_BASES and personal.visa is None:
+        raise violation("/visa", "visa-needed")
+    return Traveller.of(application.basis, application.purpose, personal)
+
+
 def _draft(
     application: Application,
     personal: Particulars,
@@ -110,8 +116,6 @@ def _draft(
     policy: Policy,
     at: datetime,
 ) -> Card:
-    if application.basis in VISA_BASES and personal.visa is None:
-        raise violation("/visa", "visa-needed")
     if personal.holder.birth_date.earliest() > local_day(at, zone):
         raise violation("/holder/birth_date", "birth-date-in-future")
     intended, paper = application.intended or Intended(), application.paper

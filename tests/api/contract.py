@@ -10,10 +10,24 @@ from fastapi.routing import APIRoute
 from httpx2 import Response
 from pydantic import BaseModel
 
-from app.api import border, cards, clock, health, lookups, mrz, openapi, reference, sandboxes, statistics
+from app.api import (
+    border,
+    cards,
+    clock,
+    duties,
+    health,
+    lookups,
+    mrz,
+    openapi,
+    policies,
+    reference,
+    sandboxes,
+    statistics,
+    stays,
+)
 from app.api.problems import MEDIA_TYPE
 
-_RESOURCES = (lookups, cards, border, mrz, clock, sandboxes, statistics, reference, health)
+_RESOURCES = (lookups, cards, border, stays, duties, mrz, clock, policies, sandboxes, statistics, reference, health)
 _CODE = re.compile(r"`([a-z-]+)`")
 _UNFILLED = re.compile(r"(?<![\w])–(?![\w])")
 """What a sentence shows where a value is missing."""
@@ -106,8 +120,10 @@ class Contract:
         if model is None:
             assert response.content == b""
             return
-        assert response.headers["content-type"] == "application/json"
-        model.model_validate_json(response.content, strict=True)
+        (media_type,) = operation.declared["responses"][str(response.status_code)]["content"]
+        assert response.headers["content-type"] == media_type
+        for document in response.content.splitlines() if media_type == stays.NDJSON else [response.content]:
+            model.model_validate_json(document, strict=True)
         declared = operation.declared["responses"][str(response.status_code)].get("headers", {})
         for header in set(declared) - {"Idempotency-Replayed"}:
             assert header in response.headers, f"{operation.name}: declares {header}"

@@ -10,7 +10,7 @@ from tests.builders import BREST, POLICY, card, crossing, personal, visa
 def entry(
     made: Card | None = None, person: Particulars | None = None, at: Crossing | None = None, *, inside: bool = False
 ) -> Outcome:
-    return decide_entry(made or card(), person or personal(), at or crossing(), inside=inside, policy=POLICY)
+    return decide_entry(made or card(), person or personal(), at or crossing(), inside=inside, stays=(), policy=POLICY)
 
 
 def refused(reason: Reason) -> Outcome:

@@ -36,7 +36,15 @@ def issued(
     at: datetime = DEMO_START,
     **where: str,
 ) -> tuple[Card, Card]:
-    return issue(wish or application(), person or personal(), NEW, crossing=crossing(on, **where), policy=POLICY, at=at)
+    return issue(
+        wish or application(),
+        person or personal(),
+        NEW,
+        crossing=crossing(on, **where),
+        former=(),
+        policy=POLICY,
+        at=at,
+    )
 
 
 def born(text: str) -> Particulars:
