@@ -27,8 +27,9 @@ check: $(VENV)/.dev ## Lint, format, types, layers and the fast tests, in under 
 	$(BIN)/deptry app
 	$(BIN)/python -m pytest -n auto tests/domain tests/policies
 
-bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route
+bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route, and calculations of stays
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.stays
 
 demo-reset: $(VENV)/.runtime ## Make the demo sandbox anew
 	@$(BIN)/migcard migrate

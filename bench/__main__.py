@@ -4,12 +4,9 @@ import asyncio
 import os
 import platform
 import shutil
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -27,13 +24,13 @@ from app.services.idempotency import Attempt
 from app.simulation import people
 from bench import load
 from bench.load import Measured
+from bench.serving import MASTER_KEY, OURS, environment, serving
 from tests.postgresql import server
 
 _CARDS = int(os.environ.get("BENCH_CARDS", "5000"))
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 _SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 _AT = datetime(2026, 12, 1, 6, tzinfo=UTC)
-_MASTER_KEY = "00" * 32
 _MARKER = "MARKER"
 _OUT = Console(highlight=False, soft_wrap=True)
 _BODY: dict[str, object] = {
@@ -58,7 +55,7 @@ def main() -> None:
     with ExitStack() as stack:
         settings = {"shared_buffers": "512MB", "max_connections": "60"}
         url = f"{stack.enter_context(server(settings))}/bench"
-        asyncio.run(_create(url))
+        asyncio.run(load.create(url))
         schema.upgrade(url)
         key, world, numbers = asyncio.run(_fill(url))
         folder = Path(stack.enter_context(TemporaryDirectory()))
@@ -66,16 +63,9 @@ def main() -> None:
             "look-up by number": load.look_up_script(numbers, key),
             "issue": load.issue_script(_BODY, key, marker=_MARKER),
         }
-        environment = {
-            **os.environ,
-            "MIGCARD_DATABASE_URL": url,
-            "MIGCARD_STATE_DIR": str(folder),
-            "MIGCARD_MASTER_KEY": _MASTER_KEY,
-            "MIGCARD_DEMO_KEY": key,
-            "BENCH_WORLD": world,
-        }
-        ours = stack.enter_context(_serving(["--factory", "app.main:create_app"], environment))
-        bare = stack.enter_context(_serving(["bench.bare:app"], environment))
+        variables = environment(url, folder, key) | {"BENCH_WORLD": world}
+        ours = stack.enter_context(serving(OURS, variables)).address
+        bare = stack.enter_context(serving(("bench.bare:app",), variables)).address
         _OUT.print(
             f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {_CARDS} cards, "
             f"{load.CONNECTIONS} connections, medians of {_ROUNDS} rounds of {_SECONDS} s"
@@ -102,16 +92,10 @@ def _report(name: str, rounds: Sequence[tuple[Measured, Measured]]) -> None:
     _OUT.print(f"{name:20}{ours:10.0f}{bare:10.0f}{ratio:8.2f}{slow:9.1f}{bare_slow:9.1f}")
 
 
-async def _create(url: str) -> None:
-    connection = await asyncpg.connect(url.rpartition("/")[0] + "/postgres")
-    await connection.execute("CREATE DATABASE bench")
-    await connection.close()
-
-
 async def _fill(url: str) -> tuple[str, str, list[str]]:
     """Issue cards through the services; give the key, the world and the numbers."""
     db = engine.connect(url)
-    house = await open_registry(Settings(database_url=url, master_key=_MASTER_KEY), db)
+    house = await open_registry(Settings(database_url=url, master_key=MASTER_KEY), db)
     sandbox, made = await sandboxes.create(house, name="bench", at=_AT)
     caller = await house.caller(made.key)
     assert caller  # noqa: S101  just made
@@ -130,43 +114,6 @@ async def _fill(url: str) -> tuple[str, str, list[str]]:
     await connection.execute("VACUUM ANALYZE")  # plans made while tables were empty stay sequential scans
     await connection.close()
     return made.key, str(sandbox.world_id), numbers
-
-
-@contextmanager
-def _serving(application: list[str], environment: dict[str, str]) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        *application,
-        "--port",
-        str(port),
-        "--loop",
-        "uvloop",
-        "--http",
-        "httptools",
-        "--no-access-log",
-        "--log-level",
-        "warning",
-    ]
-    process = subprocess.Popen(command, env=environment)  # noqa: S603  our own command
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    sys.exit(f"{application[-1]} does not start")
-                time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 CONNECTIONS = 16
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
 _P99 = re.compile(r"99%\s+([\d.]+)(us|ms|s)")
@@ -18,6 +20,14 @@ class Measured:
 
     rate: float
     p99_ms: float
+
+
+async def create(url: str) -> None:
+    """Create the database of a URL."""
+    server, _, name = url.rpartition("/")
+    connection = await asyncpg.connect(f"{server}/postgres")
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
 
 
 def run(script: Path, address: str, *, seconds: int) -> Measured:

@@ -287,8 +287,12 @@ def ending(*, over: bool, after: bool) -> Select[Any]:
 # Every open stay -----------------------------------------------------------------------------------------------------
 
 _OPEN = (
-    select(*_PLAIN, *_SEALED)
-    .select_from(cards.join(salts, _WITH_SALT))
+    select(*_PLAIN, *_SEALED, documents.c.kind.label("document_kind"))
+    .select_from(
+        cards.join(salts, _WITH_SALT).join(
+            documents, and_(documents.c.world_id == WORLD, documents.c.document_id == cards.c.document_id)
+        )
+    )
     .where(cards.c.world_id == WORLD, IS_ACTIVE, cards.c.number > _AFTER_NUMBER)
     .order_by(cards.c.number)
     .limit(_LIMIT)

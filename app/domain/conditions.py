@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from app.domain.card import Basis, Particulars, Purpose
+from app.domain.card import VISA_BASES, Basis, Particulars, Purpose
 from app.domain.errors import violation
 from app.domain.identity import DocumentKind
 
@@ -37,8 +37,8 @@ class Traveller:
 
     @classmethod
     def of(cls, basis: Basis, purpose: Purpose, personal: Particulars) -> "Traveller":
-        """Take it from a card."""
-        visa = personal.visa
+        """Take it from a card; a visa counts where the stay rests on it."""
+        visa = personal.visa if basis in VISA_BASES else None
         return cls(
             citizenship=personal.holder.citizenship,
             basis=basis,

@@ -13,10 +13,11 @@ from app.db import sandboxes
 from app.db.engine import Session
 from app.db.tables import policies as table
 from app.db.write import added, changed, store_in
-from app.domain.card import Card, State, fact, judged_anew
+from app.domain.card import VISA_BASES, Card, State, fact, judged_anew
 from app.domain.conditions import Traveller
 from app.domain.errors import Conflict, Fault, NotFound, RuleViolation, violation
 from app.domain.events import FactKind, Source
+from app.domain.identity import DocumentKind
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 from app.domain.stay import ending
@@ -241,8 +242,16 @@ async def open_cards(ctx: Context, after: str) -> list[OpenCard]:
     found = []
     for one in by_number.values():
         card = rows.card_of(one[0])
-        found.append(OpenCard(card, traveller_of(ctx, one[0], card), rows.other_stays(one)))
+        found.append(OpenCard(card, _traveller(ctx, one[0], card), rows.other_stays(one)))
     return found
+
+
+def _traveller(ctx: Context, row: Mapping[str, Any], card: Card) -> Traveller | None:
+    """Tell what the rules ask, opening only what has a visa: of a million cards that makes half the time."""
+    if card.basis in VISA_BASES:
+        return traveller_of(ctx, row, card)
+    kind = DocumentKind(row["document_kind"])
+    return Traveller(citizenship=card.citizenship, basis=card.basis, purpose=card.purpose, document=kind)
 
 
 def traveller_of(ctx: Context, row: Mapping[str, Any], card: Card) -> Traveller | None:

@@ -16,7 +16,7 @@ from app.domain.errors import Fault, NotFound, RuleViolation, violation
 from app.domain.limits import Limit
 from app.domain.policy import Policy, Regime
 from app.domain.presence import Stay
-from app.domain.stay import Assessment, Terms, always, assess
+from app.domain.stay import Assessment, Terms, always, assess, ending
 from app.services.access import Context, unit_of_work
 from app.services.policies import OpenCard, find, open_cards, traveller_of
 
@@ -147,7 +147,7 @@ async def _judge(ctx: Context, rules: Rules, pointer: str) -> _Judge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """What becomes of an open stay under one of the rules; `overstays`: its last lawful day is over."""
+    """What the card would say under one of the rules; `overstays`: its last lawful day is over."""
 
     last_lawful_day: date | None
     ended_by: str | None
@@ -212,7 +212,9 @@ def _side(one: OpenCard, judge: _Judge, on: date) -> Side | None:
         terms = judge.terms(one.traveller)
     except RuleViolation:
         return None
-    told = assess([*one.stays, *stays_on([one.card])], terms, on)
-    end = told.last_lawful_day
-    overstays = end < on if end else told.ended_by is not None
-    return Side(last_lawful_day=end, ended_by=told.ended_by, days_left=told.days_left, overstays=overstays)
+    assert one.card.entered_on is not None  # noqa: S101  an open card has its entry
+    end = ending(one.stays, terms, one.card.entered_on)
+    if end is None:
+        return Side(last_lawful_day=None, ended_by=None, days_left=None, overstays=False)
+    left = (end.last_lawful_day - on).days
+    return Side(last_lawful_day=end.last_lawful_day, ended_by=end.ended_by, days_left=max(0, left), overstays=left < 0)

@@ -1,0 +1,65 @@
+"""Servers to measure: each a process of its own, on a free port of loopback."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+MASTER_KEY = "00" * 32
+OURS = ("--factory", "app.main:create_app")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server that answers at an address."""
+
+    address: str
+    pid: int
+
+    def peak_megabytes(self) -> float:
+        """Tell the most memory that the process has held."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(kilobytes) / 1024
+
+
+def environment(url: str, folder: Path, key: str) -> dict[str, str]:
+    """Make the environment of a server in demo mode on the database at `url`."""
+    return {
+        **os.environ,
+        "MIGCARD_DATABASE_URL": url,
+        "MIGCARD_STATE_DIR": str(folder),
+        "MIGCARD_MASTER_KEY": MASTER_KEY,
+        "MIGCARD_DEMO_KEY": key,
+    }
+
+
+@contextmanager
+def serving(application: tuple[str, ...], variables: Mapping[str, str]) -> Iterator[Server]:
+    """Serve an application with uvicorn as `migcard serve` does."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "uvicorn", *application, "--port", str(port)),
+        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+    ]
+    process = subprocess.Popen(command, env=variables)  # noqa: S603  our own command
+    try:
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                if process.poll() is not None:
+                    sys.exit(f"{application[-1]} does not start")
+                time.sleep(0.1)
+        yield Server(address=f"http://127.0.0.1:{port}", pid=process.pid)
+    finally:
+        process.terminate()
+        process.wait()
