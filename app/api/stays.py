@@ -22,7 +22,7 @@ from app.api.stay_shapes import (
     CompareIn,
     LineOut,
 )
-from app.domain.explaining import differences, explain
+from app.domain.explaining import differences, explain, rule
 from app.domain.stay import Overstay
 from app.policies import sentences
 from app.services import stays
@@ -203,10 +203,10 @@ def _word(value: object, language: str) -> str:
 def _name(judged: Judged, language: str) -> str:
     """Call the rules by the policy's title, or by their limits."""
     if judged.title is None:
-        notes = (sentences.notes()[note.code].told(language, note.values) for note in explain(judged.assessment))
-        return " ".join(list(notes)[: len(judged.rules.limits)])
+        notes = [rule(one.limit) for one in judged.assessment.standings]
+        return ", ".join(sentences.notes()[f"short_{note.code}"].told(language, note.values) for note in notes)
     on = judged.rules.as_in_force_on
-    return f"{judged.title[language]}, {on}" if on else judged.title[language]
+    return f"{judged.title[language]} ({on})" if on else judged.title[language]
 
 
 async def _lines(pages: AsyncIterator[list[ComparedCard]]) -> AsyncIterator[bytes]:

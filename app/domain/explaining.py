@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from app.domain.errors import Note
-from app.domain.limits import Counting, FixedEnd, PeriodFromFirstEntry, Rolling, Standing
+from app.domain.limits import Counting, FixedEnd, Limit, PeriodFromFirstEntry, Rolling
 from app.domain.stay import Assessment, Overstay
 
 
 def explain(told: Assessment) -> list[Note]:
     """Tell the rules, then the five numbers, each with what it rests on."""
     return [
-        *(_rule(one) for one in told.standings),
+        *(Note(code=f"rule_{note.code}", values=note.values) for note in (rule(one.limit) for one in told.standings)),
         *([] if told.standings else [Note(code="stay_not_judged")]),
         *_counted(told),
         *_current_stay(told),
@@ -21,19 +21,19 @@ def explain(told: Assessment) -> list[Note]:
     ]
 
 
-def _rule(one: Standing) -> Note:
-    limit = one.limit
+def rule(limit: Limit) -> Note:
+    """Name a limit by its kind, with its figures."""
     values = {"limit": limit.name}
     match limit:
         case FixedEnd():
-            return Note(code="rule_fixed_end", values=values | {"until": limit.until.isoformat()})
+            values |= {"until": limit.until.isoformat()}
         case Rolling():
             values |= {"window_days": str(limit.window_days)}
         case PeriodFromFirstEntry():
             values |= {"period_days": str(limit.period_days)}
     if isinstance(limit, Counting):
         values |= {"max_days": str(limit.max_days)}
-    return Note(code=f"rule_{limit.kind}", values=values)
+    return Note(code=limit.kind, values=values)
 
 
 def _counted(told: Assessment) -> Iterator[Note]:

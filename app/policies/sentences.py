@@ -25,7 +25,8 @@ class Sentence:
         text = self.ru if language == "ru" else self.en
         if limit := limits().get(values.get("limit", "")):
             values = {**values, "limit": limit.ru if language == "ru" else limit.en}
-        return _PLACE.sub(lambda place: str(values.get(place[1], "–")), text)
+        told = _PLACE.sub(lambda place: str(values.get(place[1], "–")), text)
+        return told[:1].upper() + told[1:] if text.startswith("{") else told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

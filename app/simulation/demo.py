@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from app.db.sandboxes import Sandbox
 from app.domain.application import Application, EntryAt
-from app.domain.border import Decision
+from app.domain.border import Decision, Reason
 from app.domain.card import Host, HostKind, Status
 from app.domain.clock import Mode
 from app.domain.number import PaperNumber
@@ -36,7 +36,10 @@ _ATTEMPT = Attempt(key=None, operation="demo", body=b"")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filled:
-    """What a demo sandbox was filled with. `cards` are all issued, `statuses` tell what has become of them by now."""
+    """What a demo sandbox was filled with. `cards` are all issued, `statuses` tell what has become of them by now.
+
+    `used_up` are those refused at the border because their days of the year were used up.
+    """
 
     sandbox: Sandbox
     now: datetime
@@ -44,6 +47,7 @@ class Filled:
     entries: int
     exits: int
     refusals: int
+    used_up: int
     statuses: Mapping[Status, int]
 
 
@@ -87,6 +91,7 @@ async def fill(registry: Registry, *, key: str, seed: int = SEED, travellers: in
         entries=run.entries,
         exits=run.exits,
         refusals=run.refusals,
+        used_up=run.used_up,
         statuses=current.counts,
     )
 
@@ -124,7 +129,7 @@ class _Run:
         self._registry = registry
         self._key = key
         self._numbers: dict[int, str] = {}
-        self.cards = self.entries = self.exits = self.refusals = 0
+        self.cards = self.entries = self.exits = self.refusals = self.used_up = 0
 
     async def move(self, at: datetime) -> Context:
         """Freeze the clock at `at` and give a context that knows it: a stale one is loaded again at every call."""
@@ -150,6 +155,7 @@ class _Run:
                 crossed = await border.enter(ctx, self._numbers[action.who], at, _ATTEMPT)
                 self.entries += crossed.decision is Decision.ADMIT
                 self.refusals += crossed.decision is Decision.REFUSE
+                self.used_up += crossed.reason is Reason.STAY_USED_UP
             case Out(at=at):
                 await border.leave(ctx, self._numbers[action.who], at, _ATTEMPT)
                 self.exits += 1
@@ -181,7 +187,7 @@ _CYCLE = len(_FATES)
 _ROUND = 3 * _CYCLE
 # Places in a round with something more to tell. A fate stands at the same place in each of its three cycles.
 _WITH_PAPER = frozenset({0, 20, 40})
-_RETURNING, _CHANGING_PLANS, _COMING_TOO_LATE = 1, 2, 7
+_RETURNING, _CHANGING_PLANS, _COMING_TOO_LATE, _COMING_IN_VAIN = 1, 2, 7, 14
 # Somebody who is inside has come through a post whose midnight is not Moscow's.
 _FAR_POSTS = {
     3: "MAMONOVO-GRZECHOTKI-ROAD",
@@ -190,6 +196,7 @@ _FAR_POSTS = {
 }
 _EARLIEST = 190  # days before today on which a stay may begin; up to 20 more for the declaration
 _RETURN_AGO = 12  # days before today on which those who come again begin to
+_VAIN_AGO = 10  # days before today by which those come again who may not: the declaration has lapsed by now
 
 
 def plan(seed: int, travellers: int) -> list[Action]:
@@ -232,16 +239,20 @@ class _Life:
                 if place == _COMING_TOO_LATE:
                     yield from self._comes_too_late(intended)
             case _:
-                entered, stayed = self._stay(fate)
+                entered, stayed = self._stay(fate, place)
                 yield from self._enters(_ago(entered), place)
-                if stayed is not None:
-                    yield self._leaves(_ago(entered - stayed))
-                if place == _RETURNING and stayed is not None and entered - stayed > _RETURN_AGO:
+                if stayed is None:
+                    return
+                left = entered - stayed
+                yield self._leaves(_ago(left))
+                if place == _RETURNING and left > _RETURN_AGO:
                     yield from self._enters(_ago(_RETURN_AGO - self._below("return", 8)), place, direct=True)
+                if place == _COMING_IN_VAIN and left > _VAIN_AGO and self.person.visa_number is None:
+                    yield from self._comes_in_vain(_ago(left - 1 - self._below("vain", left - _VAIN_AGO)))
 
-    def _stay(self, fate: Fate) -> tuple[int, int | None]:
+    def _stay(self, fate: Fate, place: int) -> tuple[int, int | None]:
         """Choose how many days ago the stay began, and after how many it ended if it has."""
-        term = self.person.lawful_days
+        term = self.person.lawful_days(_TODAY)
         match fate:
             case Fate.INSIDE:
                 return 1 + self._below("entered", term - 12), None
@@ -251,6 +262,8 @@ class _Life:
                 return term + 1 + self._below("entered", 45), None
             case Fate.LEFT_LATE:
                 stayed = term + 1 + self._below("stayed", 14)
+            case _ if place == _RETURNING:  # half of the term is left for the second stay
+                stayed = min(self.person.trip_days, term // 2)
             case _:  # the day of another time zone at most makes it one more
                 stayed = min(self.person.trip_days, term - 2)
         return stayed + 1 + self._below("entered", _EARLIEST - stayed - 1), stayed
@@ -269,6 +282,11 @@ class _Life:
         on = intended + timedelta(days=5)
         yield Action(at=_instant(on), who=self._who, what=In(at=self._crossing(on, "entry")))
         yield self._applies(on, on, entry=True)
+
+    def _comes_in_vain(self, on: date) -> Iterator[Action]:
+        """Come back in the year whose days a stay that was too long has used up: refused on a good declaration."""
+        yield self._applies(on - timedelta(days=1), on)
+        yield Action(at=_instant(on), who=self._who, what=In(at=self._crossing(on, "vain entry")))
 
     def _enters(self, on: date, place: int, *, direct: bool = False) -> Iterator[Action]:
         paper = None

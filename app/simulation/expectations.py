@@ -11,6 +11,11 @@ from datetime import date
 from app.domain.identity import BirthDate
 from app.policies import reference
 
+# Specimens travel privately and on a visa. So those who need no card on an official trip (diplomats, officials of
+# international organisations), at sea (seafarers), or for a short visit without a visa (Armenia, Kazakhstan,
+# Kyrgyzstan) need one here, and only those are left who never need any.
+_NEVER_NEED_A_CARD = {"RUS", "BLR"}
+
 _CARD = [30, 30, 30]
 _PASSPORTS_AND_LARGER_CARDS = ([36, 36], [44, 44])
 
@@ -100,7 +105,7 @@ def obstacles(columns: Columns | None, *, valid: bool, today: date) -> Collectio
         "missing": columns.birth_date(today) is None,
         "name-missing": not (columns.surname or columns.given_names),
         "unknown-state": not states <= reference.known_states(),
-        "no-card-needed": columns.nationality == "RUS",
+        "no-card-needed": columns.nationality in _NEVER_NEED_A_CARD,
         "document-expired": expires_on is not None and expires_on < today,
     }
     return {reason for reason, applies in found.items() if applies}

@@ -15,11 +15,14 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from app.domain.application import Application, DocumentFields, EntryAt, HolderFields, VisaFields
-from app.domain.card import Basis, Intended, Purpose, VisaKind
+from app.domain.card import VISA_BASES, Basis, Intended, Purpose, VisaKind
+from app.domain.conditions import Traveller
 from app.domain.identity import BirthDate, Document, DocumentKind, Holder, Sex
 from app.domain.number import PaperNumber
+from app.domain.stay import ending
 from app.policies import reading, reference
 from app.policies.reading import Row
+from app.policies.regimes import policies
 
 T = TypeVar("T")
 
@@ -46,8 +49,7 @@ E_VISA = VisaTerm(kind=VisaKind.E_VISA, days_granted=30, valid_days=120)
 SHORT_VISA = VisaTerm(kind=VisaKind.VISA, days_granted=30, valid_days=90)
 LONG_VISA = VisaTerm(kind=VisaKind.VISA, days_granted=90, valid_days=180)
 _LONG_PURPOSES = frozenset({Purpose.EMPLOYMENT, Purpose.EDUCATION})
-
-WITHOUT_VISA_DAYS = 90
+_POLICY = "ru"
 
 # How long people mean to stay: weights, and ranges of days. A guess: only the tourists' seven nights are published.
 _TRIPS: Mapping[Purpose, Sequence[tuple[int, range]]] = {
@@ -84,10 +86,22 @@ class Person:
             case _:
                 return None
 
-    @property
-    def lawful_days(self) -> int:
-        """How many days a stay on this person's ground may last, by the terms known here."""
-        return min(self.visa_term.days_granted, WITHOUT_VISA_DAYS) if self.visa_term else WITHOUT_VISA_DAYS
+    def lawful_days(self, on: date) -> int:
+        """Tell how many days a stay may last that begins on a day, as planned, and is the first one."""
+        visa = _visa(self, on)
+        traveller = Traveller(
+            citizenship=self.holder.citizenship,
+            basis=self.basis,
+            purpose=self.purpose,
+            document=self.document.kind,
+            visa_until=visa.valid_until if visa else None,
+            visa_days=visa.days_granted if visa else None,
+            applied_on=visa.applied_on if visa else None,
+        )
+        end = ending((), policies()[_POLICY].terms(traveller), on)
+        if end is None:  # the file has no such ground
+            raise AssertionError
+        return (end.last_lawful_day - on).days + 1
 
 
 # Draws ---------------------------------------------------------------------------------------------------------------
@@ -143,6 +157,7 @@ def person(seed: int, index: int, *, citizenship: str | None = None) -> Person:
     code = citizenship or draws.weighted("citizenship", [(one.share, code) for code, one in _nations().items()])
     nation = _nations()[code]
     purpose, basis = draws.weighted("stay", nation.stays)
+    trip_days = draws.pick("trip days", draws.weighted("trip", _TRIPS[purpose]))
     sex = draws.pick("sex", (Sex.M, Sex.F))
     surname, given_names = _names(draws, nation, sex)
     patronymics = nation.patronymics.get(sex, ())
@@ -158,7 +173,7 @@ def person(seed: int, index: int, *, citizenship: str | None = None) -> Person:
             citizenship=code,
         ),
         document=Document(
-            kind=nation.document_kind,
+            kind=nation.document_for(basis, trip_days),
             number=draws.number("ZZ"),
             issuing_state=nation.issuing_state,
             expires_on=draws.day("expiry", _EXPIRY_FROM, _EXPIRY_UNTIL),
@@ -166,8 +181,8 @@ def person(seed: int, index: int, *, citizenship: str | None = None) -> Person:
         purpose=purpose,
         basis=basis,
         checkpoint=draws.pick("checkpoint", nation.checkpoints),
-        trip_days=draws.pick("trip days", draws.weighted("trip", _TRIPS[purpose])),
-        visa_number=draws.number("ZV") if basis in {Basis.VISA, Basis.E_VISA} else None,
+        trip_days=trip_days,
+        visa_number=draws.number("ZV") if basis in VISA_BASES else None,
     )
 
 
@@ -288,7 +303,14 @@ class _Nation:
     singles: _Names
     singles_one_in: int
     document_kind: DocumentKind
+    short_visit_days: int
+    short_visit_document: DocumentKind
     issuing_state: str
+
+    def document_for(self, basis: Basis, trip_days: int) -> DocumentKind:
+        """Choose the document for a trip; the days of entry and exit are both whole days of it."""
+        short = basis is Basis.VISA_FREE and trip_days + 1 <= self.short_visit_days
+        return self.short_visit_document if short else self.document_kind
 
 
 @cache
@@ -300,7 +322,10 @@ def _nations() -> Mapping[str, _Nation]:
 
 
 def _nation(code: str, row: Row) -> _Nation:
-    row.only("code", "share", "stays", "checkpoints", "surnames", "given_names", "patronymics", "singles", "document")
+    row.only(
+        *("code", "share", "stays", "checkpoints", "surnames", "given_names", "patronymics", "singles", "document"),
+        "short_visits",
+    )
     if code not in reference.known_states():
         problem = f"unknown state {code!r}"
         raise row.broken(problem, key="code")
@@ -311,6 +336,9 @@ def _nation(code: str, row: Row) -> _Nation:
         document = row.row("document")
         document.only("kind", "issuing_state")
         kind, issuing_state = document.choice("kind", DocumentKind), document.text("issuing_state")
+    visits = row.row("short_visits") if row.has("short_visits") else None
+    if visits:
+        visits.only("days", "document")
     return _Nation(
         share=row.whole("share"),
         stays=[_stay(stay) for stay in row.rows("stays")],
@@ -321,6 +349,8 @@ def _nation(code: str, row: Row) -> _Nation:
         singles=_forms(singles) if singles else {},
         singles_one_in=singles.whole("one_in") if singles else 1,
         document_kind=kind,
+        short_visit_days=visits.whole("days") if visits else 0,
+        short_visit_document=visits.choice("document", DocumentKind) if visits else kind,
         issuing_state=issuing_state,
     )
 

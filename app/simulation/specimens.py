@@ -309,7 +309,7 @@ async def _statuses(ctx: Context, trials: Sequence[_Trial], at: datetime) -> lis
 
 _SENTENCES = {
     "document-expired": "the document expired on {expires_on}",
-    "no-card-needed": "a citizen of {citizenship} needs no card",
+    "no-card-needed": "the holder needs no card",
     "visa-zone": "the zone of a visa, not of an identity document",
     "mrz-check-digit": "wrong check digit: {checks}",
     "mrz-structure": "not the lines of a zone",
