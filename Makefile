@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock demo-reset openapi calendar clean
+.PHONY: help run test check soak mutate bench lock demo-reset openapi calendar clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -26,6 +26,14 @@ check: $(VENV)/.dev ## Lint, format, types, layers and the fast tests, in under 
 	$(BIN)/lint-imports
 	$(BIN)/deptry app
 	$(BIN)/python -m pytest -n auto tests/domain tests/policies
+
+SCALE ?= full
+soak: $(VENV)/.dev ## Long proofs, run by hand; SCALE=small takes minutes
+	SCALE=$(SCALE) $(BIN)/python -m tests.soak
+
+mutate: $(VENV)/.mutation ## Mutation testing of the rules of stay: are the tests awake
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route, and calculations of stays
 	$(BIN)/python -m bench
@@ -47,6 +55,7 @@ LOCK := $(BIN)/uv pip compile --no-config --universal --python-version 3.11 --ge
 lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
 	$(LOCK) --upgrade -o requirements/runtime.txt
 	$(LOCK) --upgrade --group pyproject.toml:dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) --upgrade --group pyproject.toml:mutation -c requirements/dev.txt -o requirements/mutation.txt
 
 clean: ## Remove the environment and what was generated, not var/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* *.egg-info
@@ -65,6 +74,9 @@ INSTALL = $(PIP) install --require-hashes -r $< && $(PIP) install --no-build-iso
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/.base
 	@[ -e $(VENV)/.dev ] || echo "Installing the environment …"
 	@$(INSTALL)
+
+$(VENV)/.mutation: requirements/mutation.txt $(VENV)/.dev
+	$(PIP) install --require-hashes -r $< && touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.base
 	@echo "Installing the development environment …"

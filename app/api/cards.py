@@ -62,7 +62,7 @@ def card_answer(request: Request, shown: Shown, status: int, headers: dict[str, 
         repeatable=True,
         problems={
             409: ["open-card-exists", "paper-number-in-use"],
-            422: ["document-expired", "no-card-needed", "visa-not-valid", "mrz-structure"],
+            422: ["document-expired", "no-card-needed", "stay-used-up", "visa-not-valid", "mrz-structure"],
         },
         links=card_links(),
         headers=["Location", "ETag", "Idempotency-Replayed"],

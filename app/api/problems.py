@@ -195,13 +195,19 @@ def _pointer(location: tuple[int | str, ...], body: object) -> str:
     source, *parts = location
     if source != "body":
         return "".join(f"/{part}" for part in parts)
-    pointer, at = "", body
-    for part in parts:
-        if isinstance(at, Mapping) and part not in at and part in {at.get("by"), at.get("kind")}:
-            continue  # the tag of a union is no part of the document
+    pointer, at, tagged = "", body, False
+    for place, part in enumerate(parts, 1):
+        if not tagged and _is_tag(part, at, last=place == len(parts)):
+            tagged = True
+            continue
         pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
-        at = _inside(at, part)
+        at, tagged = _inside(at, part), False
     return pointer
+
+
+def _is_tag(part: int | str, value: object, *, last: bool) -> bool:
+    """Tell the tag of a union, which is no part of the document, from a field of the same name."""
+    return isinstance(value, Mapping) and part == value.get("by", value.get("kind")) and not (last and part in value)
 
 
 def _inside(value: object, part: int | str) -> object:

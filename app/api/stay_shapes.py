@@ -254,7 +254,7 @@ class SentenceOut(Told):
     sentence: str
 
 
-class OverstayOut(Told):
+class UnlawfulDaysOut(Told):
     """From the first unlawful day to the last, how many there were, and the limit that the first one passed."""
 
     from_: date = Field(alias="from")
@@ -303,7 +303,7 @@ class AssessmentOut(Told):
     ended_by: str | None
     earliest_entry: date | None
     longest_stay: int | None
-    overstay: OverstayOut | None
+    overstay: UnlawfulDaysOut | None
     regime: RegimeOut | None
     limits: list[LimitOut]
     explanation: list[SentenceOut]
@@ -327,8 +327,8 @@ class DifferenceOut(Told):
     """A number on which the sides differ."""
 
     field: str
-    a: date | int | str | OverstayOut | None
-    b: date | int | str | OverstayOut | None
+    a: date | int | str | UnlawfulDaysOut | None
+    b: date | int | str | UnlawfulDaysOut | None
     sentence: str
 
 

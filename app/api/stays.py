@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
 from pydantic_core import to_json
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from app.api import render
 from app.api.cards import CardNumber
@@ -81,8 +81,8 @@ async def compare(request: Request, body: Annotated[CompareIn, Body(openapi_exam
     return Response(to_json(answer), media_type=render.JSON)
 
 
-class Ndjson(StreamingResponse):
-    """JSON documents, one in each line, sent as they are made."""
+class Ndjson(JSONResponse):
+    """What the OpenAPI document calls the answer: each line is JSON. FastAPI would call a stream a string."""
 
     media_type = NDJSON
 
@@ -104,7 +104,7 @@ async def compare_cards(
 ) -> Response:
     """Who would overstay under B: a line of JSON for each open card by number, and a summary as the last line."""
     pages = await stays.compare_cards(context(request), (body.a.domain(), body.b.domain()))
-    return Ndjson(_lines(pages))
+    return StreamingResponse(_lines(pages), media_type=NDJSON)
 
 
 @router.get(
@@ -176,22 +176,30 @@ def _differences(a: Judged, b: Judged, language: str) -> list[dict[str, object]]
     names = {"name_a": _name(a, language), "name_b": _name(b, language)}
     told: list[dict[str, object]] = []
     for one in differences(a.assessment, b.assessment):
-        sentence = sentences.notes()[f"differs_{one.field}"]
+        sides = {"a": (a, one.a), "b": (b, one.b)}
+        words = {side: _word(one.field, value, judged, language) for side, (judged, value) in sides.items()}
+        absent = one.field == "last_lawful_day" and None in {one.a, one.b}
+        sentence = sentences.notes()["differs_last_lawful_day_absent" if absent else f"differs_{one.field}"]
         told.append(
             {
                 "field": one.field,
                 "a": _overstay(one.a) if isinstance(one.a, Overstay) else one.a,
                 "b": _overstay(one.b) if isinstance(one.b, Overstay) else one.b,
-                "sentence": sentence.told(language, {"a": _word(one.a, language), "b": _word(one.b, language)} | names),
+                "sentence": sentence.told(language, words | names),
             }
         )
     return told
 
 
-def _word(value: object, language: str) -> str:
+_ABSENT = {"days_used": "not_counted", "days_left": "unlimited", "longest_stay": "unlimited", "ended_by": "nothing"}
+"""What null means, by field; `none` else."""
+
+
+def _word(field: str, value: object, judged: Judged, language: str) -> str:
     match value:
         case None:
-            return sentences.notes()["none"].told(language)
+            endless = field == "last_lawful_day" and judged.assessment.ended_by is None
+            return sentences.notes()["unlimited" if endless else _ABSENT.get(field, "none")].told(language)
         case Overstay():
             return str(value.days)
         case str() if value in sentences.limits():

@@ -13,7 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import ClauseElement, Dialect, Executable, Float, Numeric, make_url
+from sqlalchemy import (
+    TIMESTAMP,
+    ClauseElement,
+    Dialect,
+    Executable,
+    Float,
+    Numeric,
+    bindparam,
+    column,
+    func,
+    make_url,
+    select,
+    table,
+)
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_dialect
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -61,12 +74,12 @@ class Compiled:
         }
         self._binders = tuple((name, binders[name]) for name in self._names)
         self._readers: dict[str, _Convert] = {}
-        for column in getattr(statement, "exported_columns", ()):
-            if isinstance(column.type, Float | Numeric):
+        for exported in getattr(statement, "exported_columns", ()):
+            if isinstance(exported.type, Float | Numeric):
                 continue  # both drivers give figures as they are; the dialect would ask for PostgreSQL's type code
-            reader = column.type.dialect_impl(dialect).result_processor(dialect, None)
+            reader = exported.type.dialect_impl(dialect).result_processor(dialect, None)
             if reader is not None:
-                self._readers[column.key] = reader
+                self._readers[exported.key] = reader
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Put `values` in the order of the text, as the driver takes them."""
@@ -129,6 +142,10 @@ class Database(Session):
         """Open a unit of several statements: all of them or none."""
 
     @abstractmethod
+    async def settle(self) -> None:
+        """Wait until whatever was being stored when this was called is stored, or is not: then a look sees it."""
+
+    @abstractmethod
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
         """Like `all`, for a query that may take long: it does not hold up the event loop."""
 
@@ -141,6 +158,17 @@ _POSTGRESQL_SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "jit": "off",  # compiling a short query costs more than running it
 }
+
+
+_REAL_NOW = select(func.clock_timestamp().label("now"))
+_ACTIVITY = table("pg_stat_activity", column("datname"), column("pid"), column("xact_start", TIMESTAMP(timezone=True)))
+_EARLIER = select(func.count().label("running")).where(
+    _ACTIVITY.c.datname == func.current_database(),
+    _ACTIVITY.c.pid != func.pg_backend_pid(),
+    _ACTIVITY.c.xact_start < bindparam("since", type_=TIMESTAMP(timezone=True)),
+)
+_SETTLING_SECONDS = 30
+"""Longer than any statement here may run."""
 
 
 class PostgreSQL(Database):
@@ -171,6 +199,15 @@ class PostgreSQL(Database):
         with _postgresql_errors():
             async with self._connections.use() as connection:
                 return await _PostgreSQLTransaction(self, connection).run(statement, **values)
+
+    async def settle(self) -> None:
+        now = await self.one(_REAL_NOW)
+        for _ in range(_SETTLING_SECONDS * 100):
+            earlier = await self.one(_EARLIER, since=now and now["now"])
+            if earlier is None or earlier["running"] == 0:
+                return
+            await asyncio.sleep(0.01)
+        raise Busy
 
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
         return await self.all(statement, **values)
@@ -276,6 +313,9 @@ class SQLite(Database):
         compiled = self.compiled(statement)
         with _sqlite_errors():
             return self._connection.execute(compiled.text, compiled.arguments(values)).rowcount
+
+    async def settle(self) -> None:
+        pass  # a write looks and stores in one turn of the event loop, and of other processes one goes at a time
 
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
         compiled = self.compiled(statement)

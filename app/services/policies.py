@@ -11,6 +11,7 @@ from app.db import particulars as sealed_json
 from app.db import policies as stored
 from app.db import sandboxes
 from app.db.engine import Session
+from app.db.sandboxes import Sandbox
 from app.db.tables import policies as table
 from app.db.write import added, changed, store_in
 from app.domain.card import VISA_BASES, Card, State, fact, judged_anew
@@ -24,8 +25,9 @@ from app.domain.stay import ending
 from app.policies import regimes
 from app.policies.reading import BrokenData
 from app.policies.regimes import read_json
-from app.services.access import Context, StaleCallerError, unit_of_work
+from app.services.access import Context, Registry, Role, StaleCallerError, unit_of_work
 from app.services.recording import card_step, fact_steps, store
+from app.services.sandboxes import add_key_for, every, revoke_key_of
 
 _PAGE = 500
 
@@ -116,7 +118,7 @@ async def install(ctx: Context, policy_id: str, sent: Mapping[str, Any]) -> Chan
     policy = _read(text, policy_id)
     ctx, created = await _store(ctx, policy, text)
     now = await ctx.now()
-    count = await _judge_anew(ctx) if ctx.caller.policy == policy_id else 0
+    count = await judge_anew(ctx) if ctx.caller.policy == policy_id else 0
     return Change(installed=_shown(ctx, policy, now), cards_changed=count, created=created)
 
 
@@ -160,7 +162,7 @@ async def choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | 
     RuleViolation `unknown-policy` or `unknown-draft`. Without `drafts`, those of the same policy stay as they are.
     """
     ctx = await _choose(ctx, policy_id, drafts)
-    return Change(installed=_shown(ctx, ctx.policy), cards_changed=await _judge_anew(ctx))
+    return Change(installed=_shown(ctx, ctx.policy), cards_changed=await judge_anew(ctx))
 
 
 @unit_of_work
@@ -200,22 +202,41 @@ async def _lock(ctx: Context, unit: Session) -> None:
 # Judge anew ----------------------------------------------------------------------------------------------------------
 
 
-async def _judge_anew(ctx: Context) -> int:
+async def judge_anew(ctx: Context) -> int:
     """Give every open card the end that the policy in force sets; tell how many got another one.
 
     Page by page, and each card that changes in a unit of work of its own, so that nobody waits for all. Who enters
-    meanwhile is judged by the new policy already. Cut off half-way, the same request does the rest.
+    from now on is judged by the new policy already, who was just being let in is waited for. Cut off half-way, the same
+    request does the rest.
     """
+    await ctx.db.settle()
     count, after = 0, ""
     while page := await open_cards(ctx, after):
         for one in page:
-            if judged_anew_by(ctx.policy, one.card, one.traveller, one.stays) is not one.card:
+            if judged_by(ctx.policy, one.card, one.traveller, one.stays) is not one.card:
                 count += await _judge(ctx, one.card.number)
         after = page[-1].card.number
     return count
 
 
-def judged_anew_by(policy: Policy, card: Card, traveller: Traveller | None, stays: Collection[Stay]) -> Card:
+async def judge_everywhere(registry: Registry) -> list[tuple[Sandbox, int]]:
+    """Judge the open cards of every sandbox anew: the operator's, after a policy of the registry has changed.
+
+    Each sandbox is entered with a key made for it and revoked at once.
+    """
+    judged = []
+    for sandbox in await every(registry):
+        made = await add_key_for(registry, sandbox.sandbox_id, name="judging anew", role=Role.TESTER)
+        caller = await registry.caller(made.key)
+        try:
+            if caller is not None:  # its time to live may just have ended
+                judged.append((sandbox, await judge_anew(Context(registry, caller, made.key))))
+        finally:
+            await revoke_key_of(registry, sandbox.sandbox_id, made.prefix)
+    return judged
+
+
+def judged_by(policy: Policy, card: Card, traveller: Traveller | None, stays: Collection[Stay]) -> Card:
     """Give the card its end by `policy`; a forgotten person's card keeps the one it has, its grounds being unknown."""
     if traveller is None or card.entered_on is None:
         return card
@@ -266,7 +287,7 @@ async def _judge(ctx: Context, number: str) -> bool:
     if not read.rows:
         return False
     card = rows.card_of(read.head)
-    after = judged_anew_by(ctx.policy, card, traveller_of(ctx, read.head, card), rows.other_stays(read.rows))
+    after = judged_by(ctx.policy, card, traveller_of(ctx, read.head, card), rows.other_stays(read.rows))
     if after is card or card.state is not State.ACTIVE:
         return False
     told = fact(
