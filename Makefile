@@ -25,7 +25,7 @@ check: $(VENV)/.dev ## Lint, format, types, layers and the fast tests, in under 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry app
-	$(BIN)/python -m pytest -n auto tests/domain tests/policies
+	HISTORIES=200 $(BIN)/python -m pytest -n auto tests/domain tests/policies
 
 SCALE ?= full
 soak: $(VENV)/.dev ## Long proofs, run by hand; SCALE=small takes minutes

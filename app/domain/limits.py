@@ -26,7 +26,7 @@ class Standing:
     used: int | None
     left: int | None
     end: date | None
-    """The last lawful day of the current stay if this were the only limit."""
+    """The last lawful day of the current stay if this were the only limit; a fixed end tells its date to anybody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class Counting(Limit):
         return Standing(
             limit=self,
             begins_on=date.fromordinal(begins),
-            until=None if until == NEVER else date.fromordinal(until),
+            until=None if until >= NEVER else date.fromordinal(until),
             used=used,
             left=max(0, self.max_days - used),
             end=self._end(past, entered),

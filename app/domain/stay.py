@@ -106,7 +106,7 @@ def assess(stays: Sequence[Stay], terms: Terms, on: date) -> Assessment:
     tightest = min((one for one in standings if one.used is not None), key=lambda one: one.left or 0, default=None)
     end = _first_unlawful(past, terms, entered) if entered is not None else None
     ended = end if end and end[0] != entered else None
-    opens = _opens(past, terms, today if entered is None else today + 1, today + _TEN_YEARS)
+    opens = _opens(past, terms, today if entered is None else today + 1, min(today + _TEN_YEARS, NEVER))
     return Assessment(
         on=on,
         entered_on=None if entered is None else date.fromordinal(entered),
@@ -143,7 +143,7 @@ def entering(stays: Iterable[Stay], terms: Terms, on: date) -> Ending | UsedUp |
     over, limit = end
     if over > today:
         return Ending(last_lawful_day=date.fromordinal(over - 1), ended_by=limit.name)
-    opens = _opens(past, terms, today, today + _TEN_YEARS)
+    opens = _opens(past, terms, today, min(today + _TEN_YEARS, NEVER))
     return UsedUp(
         limit=limit.name,
         since=date.fromordinal(limit.closed_since(past, today)),
