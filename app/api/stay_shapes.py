@@ -10,6 +10,7 @@ from app.api.fields import CardDate, StateCode, Text
 from app.api.shapes import Asked, Told
 from app.domain.card import Basis, Purpose, VisaKind
 from app.domain.conditions import Sure, Traveller
+from app.domain.errors import violation
 from app.domain.identity import DocumentKind, state_code
 from app.domain.limits import (
     CalendarYear,
@@ -22,6 +23,7 @@ from app.domain.limits import (
     Unlimited,
 )
 from app.domain.presence import Stay
+from app.policies.reference import known_states
 from app.services.stays import Rules
 
 _MOST_DAYS = 36_525
@@ -202,10 +204,12 @@ class TravellerIn(Asked):
     )
 
     def domain(self) -> Traveller:
-        """Give the domain its object."""
-        visa = self.visa
+        """Give the domain its object; RuleViolation for a state that is none."""
+        visa, citizenship = self.visa, state_code(self.citizenship)
+        if citizenship not in known_states():
+            raise violation("/traveller/citizenship", "unknown-state", code=citizenship)
         return Traveller(
-            citizenship=state_code(self.citizenship),
+            citizenship=citizenship,
             basis=self.basis,
             purpose=self.purpose,
             document=self.document.type if self.document else None,

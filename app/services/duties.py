@@ -13,7 +13,7 @@ from app.domain.events import FactKind, Source
 from app.policies.calendars import working_days
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember
-from app.services.policies import traveller_of
+from app.services.open_stays import traveller_of
 from app.services.recording import fact_steps, store
 
 

@@ -1,4 +1,4 @@
-"""Policies of a sandbox: shown, installed, put in force. What was judged by another policy is judged anew."""
+"""Policies of a sandbox: shown, installed, put in force."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -6,30 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.db import cards as rows
-from app.db import particulars as sealed_json
 from app.db import policies as stored
 from app.db import sandboxes
 from app.db.engine import Session
-from app.db.sandboxes import Sandbox
 from app.db.tables import policies as table
 from app.db.write import added, changed, store_in
-from app.domain.card import VISA_BASES, Card, State, fact, judged_anew
-from app.domain.conditions import Traveller
 from app.domain.errors import Conflict, Fault, NotFound, RuleViolation, violation
-from app.domain.events import FactKind, Source
-from app.domain.identity import DocumentKind
 from app.domain.policy import Policy
-from app.domain.presence import Stay
-from app.domain.stay import ending
 from app.policies import regimes
 from app.policies.reading import BrokenData
 from app.policies.regimes import read_json
-from app.services.access import Context, Registry, Role, StaleCallerError, unit_of_work
-from app.services.recording import card_step, fact_steps, store
-from app.services.sandboxes import add_key_for, every, revoke_key_of
-
-_PAGE = 500
+from app.services.access import Context, StaleCallerError, unit_of_work
+from app.services.open_stays import judge_anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,17 +97,16 @@ def _shown(ctx: Context, policy: Policy, installed_at: datetime | None = None) -
 
 
 async def install(ctx: Context, policy_id: str, sent: Mapping[str, Any]) -> Change:
-    """Install a policy, or put a later version in its place; every open card that it judges is judged anew.
+    """Install a policy, or put a later version in its place; where it is in force, every open card is judged anew.
 
     Conflict `policy-built-in` for a name that comes with the registry; RuleViolation `policy-broken` naming the place,
     or `version-not-raised` for another document under a version that cards may name already.
     """
     text = json.dumps(sent, ensure_ascii=False)
     policy = _read(text, policy_id)
-    ctx, created = await _store(ctx, policy, text)
-    now = await ctx.now()
+    ctx, real, created = await _store(ctx, policy, text)
     count = await judge_anew(ctx) if ctx.caller.policy == policy_id else 0
-    return Change(installed=_shown(ctx, policy, now), cards_changed=count, created=created)
+    return Change(installed=_shown(ctx, policy, real), cards_changed=count, created=created)
 
 
 def _read(text: str, policy_id: str) -> Policy:
@@ -135,10 +122,10 @@ def _read(text: str, policy_id: str) -> Policy:
 
 
 @unit_of_work
-async def _store(ctx: Context, policy: Policy, text: str) -> tuple[Context, bool]:
+async def _store(ctx: Context, policy: Policy, text: str) -> tuple[Context, datetime, bool]:
+    """Store it; give the context that knows it, when that was in real time, and whether the name is new."""
     if policy.policy_id in ctx.registry.policies:
         raise Conflict("policy-built-in")
-    await ctx.confirm()
     caller = ctx.caller
     where = {"sandbox_id": caller.sandbox_id, "policy_id": policy.policy_id}
     async with ctx.db.transaction() as unit:
@@ -153,7 +140,7 @@ async def _store(ctx: Context, policy: Policy, text: str) -> tuple[Context, bool
         if caller.policy == policy.policy_id:
             known = {row.row_id for row in policy.rows() if row.draft}
             await sandboxes.choose_policy(unit, caller.sandbox_id, caller.policy, caller.drafts & known)
-    return await ctx.reloaded(), before is None
+    return await ctx.reloaded(), real, before is None
 
 
 async def choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | None) -> Change:
@@ -167,7 +154,6 @@ async def choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | 
 
 @unit_of_work
 async def _choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | None) -> Context:
-    await ctx.confirm()
     caller = ctx.caller
     policy = await find(ctx, policy_id or caller.policy, "/policy")
     kept = caller.drafts if policy.policy_id == caller.policy else frozenset()
@@ -183,7 +169,6 @@ async def remove(ctx: Context, policy_id: str) -> None:
     """Delete a policy of the sandbox's own; Conflict for one in force or built in, NotFound for none."""
     if policy_id in ctx.registry.policies:
         raise Conflict("policy-built-in")
-    await ctx.confirm()
     async with ctx.db.transaction() as unit:
         await _lock(ctx, unit)
         if await stored.load(unit, ctx.caller.sandbox_id, policy_id) is None:
@@ -197,109 +182,3 @@ async def _lock(ctx: Context, unit: Session) -> None:
     """Keep others from changing the sandbox, if it is still as the caller knows it."""
     if await sandboxes.locked_epoch(unit, ctx.caller.sandbox_id) != ctx.caller.epoch:
         raise StaleCallerError
-
-
-# Judge anew ----------------------------------------------------------------------------------------------------------
-
-
-async def judge_anew(ctx: Context) -> int:
-    """Give every open card the end that the policy in force sets; tell how many got another one.
-
-    Page by page, and each card that changes in a unit of work of its own, so that nobody waits for all. Who enters
-    from now on is judged by the new policy already, who was just being let in is waited for. Cut off half-way, the same
-    request does the rest.
-    """
-    await ctx.db.settle()
-    count, after = 0, ""
-    while page := await open_cards(ctx, after):
-        for one in page:
-            if judged_by(ctx.policy, one.card, one.traveller, one.stays) is not one.card:
-                count += await _judge(ctx, one.card.number)
-        after = page[-1].card.number
-    return count
-
-
-async def judge_everywhere(registry: Registry) -> list[tuple[Sandbox, int]]:
-    """Judge the open cards of every sandbox anew: the operator's, after a policy of the registry has changed.
-
-    Each sandbox is entered with a key made for it and revoked at once.
-    """
-    judged = []
-    for sandbox in await every(registry):
-        made = await add_key_for(registry, sandbox.sandbox_id, name="judging anew", role=Role.TESTER)
-        caller = await registry.caller(made.key)
-        try:
-            if caller is not None:  # its time to live may just have ended
-                judged.append((sandbox, await judge_anew(Context(registry, caller, made.key))))
-        finally:
-            await revoke_key_of(registry, sandbox.sandbox_id, made.prefix)
-    return judged
-
-
-def judged_by(policy: Policy, card: Card, traveller: Traveller | None, stays: Collection[Stay]) -> Card:
-    """Give the card its end by `policy`; a forgotten person's card keeps the one it has, its grounds being unknown."""
-    if traveller is None or card.entered_on is None:
-        return card
-    end = ending(stays, policy.terms(traveller), card.entered_on)
-    return judged_anew(card, end, policy_id=policy.policy_id, policy_version=policy.version)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenCard:
-    """An open card with what its end is judged by: the traveller and the stays on other cards."""
-
-    card: Card
-    traveller: Traveller | None
-    stays: list[Stay]
-
-
-@unit_of_work
-async def open_cards(ctx: Context, after: str) -> list[OpenCard]:
-    """List the next open cards after a number."""
-    read = await ctx.read(rows.OPEN_WITH_STAYS, long=True, after_number=after, limit=_PAGE)
-    by_number: dict[str, list[Mapping[str, Any]]] = {}
-    for row in read.rows:
-        by_number.setdefault(row["number"], []).append(row)
-    found = []
-    for one in by_number.values():
-        card = rows.card_of(one[0])
-        found.append(OpenCard(card, _traveller(ctx, one[0], card), rows.other_stays(one)))
-    return found
-
-
-def _traveller(ctx: Context, row: Mapping[str, Any], card: Card) -> Traveller | None:
-    """Tell what the rules ask, opening only what has a visa: of a million cards that makes half the time."""
-    if card.basis in VISA_BASES:
-        return traveller_of(ctx, row, card)
-    kind = DocumentKind(row["document_kind"])
-    return Traveller(citizenship=card.citizenship, basis=card.basis, purpose=card.purpose, document=kind)
-
-
-def traveller_of(ctx: Context, row: Mapping[str, Any], card: Card) -> Traveller | None:
-    """Tell what the rules ask of a card's holder; None of a forgotten one."""
-    clear = ctx.open(rows.sealed_of(row), f"cards/{card.number}")
-    return Traveller.of(card.basis, card.purpose, sealed_json.read(clear)) if clear else None
-
-
-@unit_of_work
-async def _judge(ctx: Context, number: str) -> bool:
-    read = await ctx.read(rows.WITH_STAYS, number=number, key=None)
-    if not read.rows:
-        return False
-    card = rows.card_of(read.head)
-    after = judged_by(ctx.policy, card, traveller_of(ctx, read.head, card), rows.other_stays(read.rows))
-    if after is card or card.state is not State.ACTIVE:
-        return False
-    told = fact(
-        FactKind.CHANGED,
-        card,
-        after,
-        fact_id=ctx.registry.new_id(read.real_now),
-        recorded_at=read.instant,
-        actor=ctx.actor,
-        source=Source.REGISTRY,
-        reason="policy",
-    )
-    steps = [card_step(ctx, card, after), *fact_steps(ctx, read, [told], card.traveller_id)]
-    await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])
-    return True
