@@ -17,11 +17,11 @@ RFC 9457 problems; each `type` is a page that explains it.
 """
 
 _TAGS = [
-    {"name": "traveller", "description": "Declare a card."},
+    {"name": "traveller", "description": "Declare a card; how long one may stay, and what to do by when."},
     {"name": "carrier", "description": "Check documents before boarding."},
     {"name": "checkpoint", "description": "Find, let in, let out."},
-    {"name": "office", "description": "Lists and counts."},
-    {"name": "tester", "description": "Sandboxes, keys, the clock, reference lists."},
+    {"name": "office", "description": "Lists, counts, duties, comparisons."},
+    {"name": "tester", "description": "Sandboxes, keys, policies, the clock, reference lists."},
 ]
 
 
