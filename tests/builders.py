@@ -216,6 +216,26 @@ def personal(*, visa: Visa | None = None, host: Host | None = None, **changes: A
     )
 
 
+def citizen(code: str, kind: DocumentKind = DocumentKind.PASSPORT, *, visa: Visa | None = None) -> Particulars:
+    """The personal part of a card of a citizen of `code`, on a document of that kind and state."""
+    ali = personal(visa=visa, kind=kind, issuing_state=code)
+    return replace(ali, holder=replace(ali.holder, citizenship=code))
+
+
+def stayed(entered_on: str, left_on: str, state: State = State.DEPARTED) -> Card:
+    """A card of a former stay, from one day in Moscow to another."""
+    return card(
+        state,
+        checkpoint_in=MOSCOW_AIR,
+        entered_at=utc(f"{entered_on} 09:00"),
+        entered_on=date.fromisoformat(entered_on),
+        checkpoint_out=MOSCOW_AIR,
+        left_at=utc(f"{left_on} 09:00"),
+        left_on=date.fromisoformat(left_on),
+        zone_out="Europe/Moscow",
+    )
+
+
 def card(state: State = State.DECLARED, **changes: Any) -> Card:
     """A card in a state, with the fields that belong to it: declared for 10 December, entered on 2 December."""
     declared = Card(

@@ -125,7 +125,7 @@ def _answer(request: Request, crossed: Crossed) -> Response:
             "decision": crossed.decision,
             "reason": crossed.reason,
             "sentence": sentences.notes()[crossed.reason].told(language),
-            "missing": [],
+            "missing": crossed.missing,
             "used_up": crossed.used_up,
             "fact": render.fact_text(crossed.fact_id),
             "flags": crossed.flags,

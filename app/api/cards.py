@@ -35,7 +35,14 @@ CardNumber = Annotated[
 def card_links(where: str = "") -> dict[str, dict[str, object]]:
     """Link an answer to what can be done with its card; `where` is a pointer to the card."""
     parameters = {"number": f"$response.body#{where}/number"}
-    operations = {"show": "getCard", "enter": "enterOnCard", "leave": "leaveOnCard"}
+    operations = {
+        "show": "getCard",
+        "enter": "enterOnCard",
+        "leave": "leaveOnCard",
+        "stay": "getStay",
+        "deadlines": "listDeadlines",
+        "guide": "getGuide",
+    }
     return {name: {"operationId": target, "parameters": parameters} for name, target in operations.items()}
 
 

@@ -67,7 +67,8 @@ def _birth_date(value: object) -> object:
     return read
 
 
-def _one_line(value: str) -> str:
+def one_line(value: str) -> str:
+    """Refuse characters that hide, break or reverse a line."""
     for character in value:
         # control, format (hides or reverses others), surrogate, unassigned, private use, line and paragraph separators
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}:
@@ -105,9 +106,9 @@ BirthDateField = Annotated[
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=100),
-    AfterValidator(_one_line),
+    AfterValidator(one_line),
 ]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(one_line)]
 DocumentNumber = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=24, pattern=r"^[0-9A-Za-zА-Яа-яЁё <-]+$"),

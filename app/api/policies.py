@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Request
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
-from pydantic_core import to_json
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
+from pydantic_core import PydanticCustomError, to_json
 from starlette.responses import Response
 
 from app.api import render
 from app.api.examples import POLICY_EXAMPLES
+from app.api.fields import one_line
 from app.api.operations import Audience, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
@@ -30,7 +31,25 @@ class TitleOut(Told):
     ru: str
 
 
-_Row = dict[str, Any]
+def _fit(row: dict[str, Any]) -> dict[str, Any]:
+    """Refuse texts that no file could hold; everything else is told with its place when the policy is read."""
+    left: list[tuple[int, object]] = [(1, row)]
+    while left:
+        depth, value = left.pop()
+        if depth > _DEEPEST:
+            raise PydanticCustomError("wrong-type", "nested too deeply")
+        match value:
+            case str():
+                one_line(value)
+            case dict():
+                left += [(depth + 1, part) for pair in value.items() for part in pair]
+            case list():
+                left += [(depth + 1, part) for part in value]
+    return row
+
+
+_DEEPEST = 10
+_Row = Annotated[dict[str, Any], AfterValidator(_fit)]
 
 
 class PolicyDocument(BaseModel):
@@ -114,7 +133,7 @@ async def show(request: Request, policy: Id) -> Response:
         InstalledOut,
         Scope.POLICIES,
         body=True,
-        problems={409: ["policy-built-in"], 422: ["policy-broken"]},
+        problems={409: ["policy-built-in", "too-many-policies"], 422: ["policy-broken"]},
         others={201: "Installed under a new identifier."},
     ),
 )

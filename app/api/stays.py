@@ -115,7 +115,7 @@ async def compare_cards(
         Audience.CHECKPOINT,
         CardAssessmentOut,
         Scope.CARDS_READ,
-        problems={404: ["card-not-found"]},
+        problems={404: ["card-not-found"], 409: ["card-incomplete"]},
     ),
 )
 async def of_card(request: Request, number: CardNumber) -> Response:

@@ -98,7 +98,7 @@ BY_NUMBER = in_sandbox(_BY_NUMBER)
 
 _OTHER = cards.alias("other")
 # what `stays_on` of domain/card.py counts
-_COUNTED: ColumnElement[bool] = literal_column("other.state IN ('active', 'departed', 'replaced')")
+_COUNTED: ColumnElement[bool] = literal_column("other.state IN ('active', 'departed')")
 _OTHER_STAYS = and_(
     _OTHER.c.world_id == cards.c.world_id,
     _OTHER.c.traveller_id == cards.c.traveller_id,

@@ -1,12 +1,13 @@
 """What happens at the border: one decision for an entry, one for an exit, with a reason that has a stable code."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 
 from app.domain.card import Card, Crossing, Particulars, Status, enter, leave
 from app.domain.conditions import Traveller
+from app.domain.errors import RuleViolation
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 from app.domain.stay import UsedUp, entering
@@ -38,13 +39,15 @@ class Reason(StrEnum):
     ALREADY_INSIDE = "already_inside"
     DOCUMENT_EXPIRED = "document_expired"
     VISA_NOT_VALID = "visa_not_valid"
+    MORE_DATA = "more_data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A decision and its reason; `card` is the next version of the card where the crossing changed it.
 
-    `used_up` tells of a stay that cannot begin: by which limit, since when, and when again.
+    `used_up` tells of a stay that cannot begin: by which limit, since when, and when again. `missing` points at what
+    the policy asks and the card does not have.
     """
 
     decision: Decision
@@ -52,6 +55,7 @@ class Outcome:
     card: Card | None = None
     flags: list[str] = field(default_factory=list)
     used_up: UsedUp | None = None
+    missing: list[str] = field(default_factory=list)
 
 
 _NOT_GOOD_FOR_ENTRY = {
@@ -82,10 +86,16 @@ def decide_entry(
     if reason:
         return Outcome(decision=Decision.REFUSE, reason=reason)
     traveller = Traveller.of(card.basis, card.purpose, personal)
-    end = entering(stays, policy.terms(traveller), crossing.on)
+    try:
+        terms = policy.terms(traveller)
+    except RuleViolation as unknown:  # the policy has changed since the card was declared
+        missing = [fault.pointer for fault in unknown.faults]
+        return Outcome(decision=Decision.MORE_DATA, reason=Reason.MORE_DATA, missing=missing)
+    end = entering(stays, terms, crossing.on)
     if isinstance(end, UsedUp):
         return Outcome(decision=Decision.REFUSE, reason=Reason.STAY_USED_UP, used_up=end)
-    admitted = enter(card, crossing, end)
+    judged = replace(card, policy_id=policy.policy_id, policy_version=policy.version)
+    admitted = enter(judged, crossing, end)
     return Outcome(decision=Decision.ADMIT, reason=Reason.ADMITTED, card=admitted)
 
 

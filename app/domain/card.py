@@ -245,8 +245,11 @@ class Card:
 
 
 def stays_on(cards: Iterable[Card]) -> list[Stay]:
-    """List the stays that cards record; an entry that was refused or annulled is charged to nobody."""
-    counted = {State.ACTIVE, State.DEPARTED, State.REPLACED}
+    """List the stays that cards record.
+
+    An entry that was refused or annulled is charged to nobody, one on a replaced card stands on its duplicate.
+    """
+    counted = {State.ACTIVE, State.DEPARTED}
     return [Stay(card.entered_on, card.left_on) for card in cards if card.entered_on and card.state in counted]
 
 

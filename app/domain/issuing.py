@@ -1,6 +1,6 @@
 """How an application becomes a card: declared before travel, or issued at the border with an entry."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -59,7 +59,7 @@ def issue(
     new: NewCard,
     *,
     crossing: Crossing,
-    former: Iterable[Card],
+    former: Sequence[Card],
     policy: Policy,
     at: datetime,
 ) -> tuple[Card, Card]:
@@ -71,7 +71,8 @@ def issue(
     traveller = _traveller(application, personal)
     until = application.intended.until if application.intended else None
     policy.require_card(traveller, begins_on=crossing.on, until=until, today=local_day(at, crossing.zone))
-    policy.require_declaration(traveller, crossing.on)
+    if not any(card.status_at(at) is Status.DECLARED for card in former):
+        policy.require_declaration(traveller, crossing.on)
     if crossing.occurred_at > at:
         raise violation("/entry/occurred_at", "in-the-future")
     _require_document(personal, on=crossing.on)

@@ -90,9 +90,9 @@ class Counting(Limit):
         return past.nth(past.before(begins) + self.max_days) + 1
 
     def standing(self, past: Presence, entered: int | None, on: int) -> Standing:
-        """Count the days of the window up to `on`."""
+        """Count the days of the window up to `on`, with which `past` ends."""
         begins, until = self.window(past, on if entered is None else entered, on)
-        used = past.before(on + 1) - past.before(begins)
+        used = past.total - past.before(begins)
         return Standing(
             limit=self,
             begins_on=date.fromordinal(begins),
@@ -112,20 +112,20 @@ class Rolling(Counting):
 
     def window(self, past: Presence, entered: int, day: int) -> tuple[int, int]:  # noqa: ARG002  others need them
         """Reach back from the day itself."""
-        return max(1, day - self.window_days + 1), day
+        return day - self.window_days + 1, day
 
     def _longest(self) -> int:
         return self.window_days
 
     def breach(self, past: Presence, entered: int, first: int, last: int) -> tuple[int, int] | None:
         """Search by halving: while somebody is present, the window fills or stays as it is, and never empties."""
-        allowed, width = self.max_days, self.window_days
+        allowed = self.max_days
         last = min(last, max(first, entered + allowed))  # by then it has no day free, if it ever ends
         earlier = past.before(entered)
 
         def used(day: int) -> int:
-            begins = day - width + 1
-            return day - entered + 1 + earlier - past.before(begins) if begins < entered else width
+            begins = day - self.window_days + 1
+            return earlier - past.before(min(begins, entered)) + day - max(begins, entered) + 1
 
         if used(last) <= allowed:
             return None
@@ -148,7 +148,7 @@ class FixedWindow(Counting):
         day = first
         while day <= last:
             begins, until = self.window(past, entered, day)
-            carried = past.before(entered) - past.before(begins) if begins < entered else 0
+            carried = past.before(entered) - past.before(min(begins, entered))
             over = max(day, max(begins, entered) + self.max_days - carried)
             if over <= min(until, last):
                 return over, until

@@ -16,7 +16,7 @@ from app.domain.conditions import Row, Sure, Traveller
 from app.domain.deadlines import Duty, DutyKind
 from app.domain.errors import Fault, RuleViolation, violation
 from app.domain.limits import FixedEnd, Limit, PerEntry
-from app.domain.presence import NEVER
+from app.domain.presence import FIRST_DAY, NEVER
 from app.domain.stay import InForce, Terms, on_day
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -140,11 +140,9 @@ class Policy:
         exemption = next(self._fitting(self.exemptions, traveller, begins_on), None)
         if exemption is None:
             return
-        needed_from = None
-        if exemption.days is not None:
-            needed_from = begins_on + timedelta(days=exemption.days)
-            if max(today, until or today) >= needed_from:
-                return
+        needed_from = begins_on + timedelta(days=exemption.days) if exemption.days else None
+        if needed_from and max(today, until or today) >= needed_from:
+            return
         values = {"needed_from": needed_from.isoformat()} if needed_from else {}
         code = "card-needed-later" if needed_from else "no-card-needed"
         fault = Fault(pointer="/holder/citizenship", code=code, values=values)
@@ -165,7 +163,7 @@ class Policy:
 
     def _terms_of(self, traveller: Traveller) -> Terms:
         fitting = [one for one in self.regimes if self._is_on(one) and one.when.fits(traveller)]
-        cuts = {1, NEVER + 1}
+        cuts = {FIRST_DAY, NEVER + 1}
         for regime in fitting:
             cuts |= {regime.begins_on.toordinal(), regime.until.toordinal() + 1}
         terms: list[InForce] = []

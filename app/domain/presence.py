@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+FIRST_DAY = date.min.toordinal()
+"""Earlier than every day that is judged."""
 NEVER = date.max.toordinal()
 """Later than every day that is judged."""
 
@@ -49,7 +51,7 @@ def merged(recorded: Iterable[Span], until: int) -> list[Span]:
 class Presence:
     """Unbroken stays, indexed so that the days before any day are counted by halving. Each day counts once."""
 
-    __slots__ = ("_before", "_begins", "_ends", "_periods", "_total", "spans")
+    __slots__ = ("_before", "_begins", "_ends", "_periods", "spans", "total")
 
     def __init__(self, spans: Sequence[Span]) -> None:
         """Index `spans` as `unbroken` makes them: in order, sharing at most the day of an exit and a new entry."""
@@ -66,15 +68,14 @@ class Presence:
             self._before.append(before)
             total = before + ends - begins + 1
             shared = ends
-        self._total = total
+        self.total = total
 
     def before(self, day: int) -> int:
         """Count the days of presence earlier than `day`."""
         place = bisect_left(self._ends, day)
         if place == len(self._ends):
-            return self._total
-        begins = self._begins[place]
-        return self._before[place] + day - begins if day > begins else self._before[place]
+            return self.total
+        return self._before[place] + max(0, day - self._begins[place])
 
     def nth(self, count: int) -> int:
         """Find the day on which the count of days reaches `count`, which is at least 1."""
@@ -103,13 +104,12 @@ class Presence:
 
         A period begins with the first day of presence after the last one has ended.
         """
-        begun = self._periods.get(length)
-        if begun is None:
-            begun = self._periods[length] = self._periods_of(length)
+        if length not in self._periods:
+            self._periods[length] = self._periods_of(length)
         place = bisect_right(self._begins, day) - 1
         if place < 0:
             return day
-        latest = _running(begun[place], min(self._ends[place], day), length)
+        latest = _running(self._periods[length][place], min(self._ends[place], day), length)
         return latest if day < latest + length else day
 
     def _periods_of(self, length: int) -> list[int]:

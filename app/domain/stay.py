@@ -8,9 +8,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from operator import attrgetter
 
 from app.domain.limits import Limit, PeriodFromFirstEntry, Standing
-from app.domain.presence import NEVER, Presence, Stay, merged, unbroken
+from app.domain.presence import FIRST_DAY, NEVER, Presence, Stay, merged, unbroken
 
 _TEN_YEARS = 3652
 """Days ahead within which an entry must become lawful to be called possible."""
@@ -32,7 +33,7 @@ Terms = tuple[InForce, ...]
 
 def always(limits: Iterable[Limit]) -> Terms:
     """Put limits in force for all time."""
-    return (InForce(begins=1, until=NEVER, limits=tuple(limits)),)
+    return (InForce(begins=FIRST_DAY, until=NEVER, limits=tuple(limits)),)
 
 
 def on_day(terms: Terms, day: int) -> InForce:
@@ -103,7 +104,7 @@ def assess(stays: Sequence[Stay], terms: Terms, on: date) -> Assessment:
     rules = on_day(terms, today)
     standings = tuple(limit.standing(past, entered, today) for limit in rules.limits)
     lefts = [one.left for one in standings if one.left is not None]
-    tightest = min((one for one in standings if one.used is not None), key=lambda one: one.left or 0, default=None)
+    tightest = min((one for one in standings if one.used is not None), key=attrgetter("left"), default=None)
     end = _first_unlawful(past, terms, entered) if entered is not None else None
     ended = end if end and end[0] != entered else None
     opens = _opens(past, terms, today if entered is None else today + 1, min(today + _TEN_YEARS, NEVER))
@@ -177,7 +178,7 @@ def _opens(past: Presence, terms: Terms, day: int, horizon: int) -> int | None:
     return None
 
 
-def _unlawful(past: Presence, terms: Terms, since: int = 1) -> Iterator[tuple[int, int, Limit]]:
+def _unlawful(past: Presence, terms: Terms, since: int = FIRST_DAY) -> Iterator[tuple[int, int, Limit]]:
     """Give the runs of unlawful days from `since` on: of limits in their order, each in the order of time."""
     for rules in terms:
         first, last = max(since, rules.begins), rules.until
@@ -194,14 +195,14 @@ def _overstay(past: Presence, terms: Terms) -> Overstay | None:
     if not runs:
         return None
     begins, _, limit = min(runs, key=lambda run: run[0])
-    days, counted = 0, 0
+    days = counted = 0
     for first, last, _ in sorted(runs, key=lambda run: run[0]):
         days += max(0, last - max(first, counted + 1) + 1)
         counted = max(counted, last)
     return Overstay(begins_on=date.fromordinal(begins), until=date.fromordinal(counted), days=days, limit=limit.name)
 
 
-def _longest_stay(past: Presence, stays: Iterable[Stay], terms: Terms, today: int) -> int | None:
+def _longest_stay(past: Presence, stays: Sequence[Stay], terms: Terms, today: int) -> int | None:
     end = _first_unlawful(past, terms, today)
     if end is None:
         return None
@@ -211,9 +212,9 @@ def _longest_stay(past: Presence, stays: Iterable[Stay], terms: Terms, today: in
         for stay in stays
         if (begins := stay.entered_on.toordinal()) > today
     )
-    if not booked or not longest:
+    if not booked:
         return longest
-    former = [(begins, min(ends, today - 1)) for begins, ends in past.spans if begins < today]
+    former = unbroken(stays, today - 1)
 
     def leaves_bookings_lawful(days: int) -> bool:
         with_it = Presence(merged([*former, (today, today + days - 1), *booked], NEVER))

@@ -1,6 +1,6 @@
 """Crossings: entry and exit on a card, decided and recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,7 @@ class Crossed:
     shown: Shown
     changed: bool
     used_up: Mapping[str, str | None] | None
+    missing: Sequence[str]
     replayed: bool = False
 
 
@@ -118,6 +119,7 @@ def _crossed(answer: Mapping[str, Any], about: Shown) -> Crossed:
         shown=about,
         changed=answer["changed"],
         used_up=answer.get("used_up"),
+        missing=answer.get("missing", []),
         replayed=about.replayed,
     )
 
@@ -152,7 +154,7 @@ async def _record(
         crossing=crossing,
         reason=outcome.reason,
     )
-    crossed = outcome.decision is not Decision.REFUSE
+    crossed = outcome.decision in {Decision.ADMIT, Decision.RECORDED}
     answer = {
         "decision": outcome.decision,
         "reason": outcome.reason,
@@ -163,6 +165,7 @@ async def _record(
         "at": read.instant.isoformat(),
         "changed": crossed,
         "used_up": outcome.used_up and outcome.used_up.told(),
+        "missing": outcome.missing,
     }
     steps = [
         *([card_step(ctx, card, after)] if outcome.card else []),

@@ -182,6 +182,7 @@ def _person_steps(ctx: Context, person: _Person, personal: Particulars, person_h
     world_id, keys, document = ctx.caller.world_id, ctx.keys, personal.document
     clear = sealed_json.write(replace(personal, visa=None, host=None))
     latest = {
+        "kind": document.kind.value,
         "expires_on": document.expires_on,
         **seal(ctx, person.salt, clear, f"documents/{person.document_id}").columns(),
     }
@@ -201,7 +202,6 @@ def _person_steps(ctx: Context, person: _Person, personal: Particulars, person_h
             birth_hash=keys.hash("birth", str(personal.holder.birth_date)),
             person_hash=person_hash,
             issuing_state=document.issuing_state,
-            kind=document.kind.value,
             **latest,
         ),
     ]

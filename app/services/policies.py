@@ -19,6 +19,9 @@ from app.policies.regimes import read_json
 from app.services.access import Context, StaleCallerError, unit_of_work
 from app.services.open_stays import judge_anew
 
+_MOST_POLICIES = 50
+"""Of a sandbox's own; a document may have a mebibyte."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
@@ -68,8 +71,8 @@ async def document(ctx: Context, policy_id: str) -> Mapping[str, Any]:
     return own
 
 
-async def find(ctx: Context, policy_id: str, pointer: str) -> Policy:
-    """Find a policy to calculate with, the one in force with its drafts.
+async def find(ctx: Context, policy_id: str, pointer: str, *, within: Session | None = None) -> Policy:
+    """Find a policy to calculate with, the one in force with its drafts; `within` a transaction where there is one.
 
     RuleViolation `unknown-policy` at `pointer`.
     """
@@ -77,7 +80,7 @@ async def find(ctx: Context, policy_id: str, pointer: str) -> Policy:
         return ctx.policy
     if policy := ctx.registry.policies.get(policy_id):
         return policy
-    row = await stored.load(ctx.db, ctx.caller.sandbox_id, policy_id)
+    row = await stored.load(within or ctx.db, ctx.caller.sandbox_id, policy_id)
     if row is None:
         raise violation(pointer, "unknown-policy", policy=policy_id)
     return read_json(row["document"])
@@ -99,8 +102,8 @@ def _shown(ctx: Context, policy: Policy, installed_at: datetime | None = None) -
 async def install(ctx: Context, policy_id: str, sent: Mapping[str, Any]) -> Change:
     """Install a policy, or put a later version in its place; where it is in force, every open card is judged anew.
 
-    Conflict `policy-built-in` for a name that comes with the registry; RuleViolation `policy-broken` naming the place,
-    or `version-not-raised` for another document under a version that cards may name already.
+    Conflict `policy-built-in` for a name that comes with the registry, `too-many-policies`; RuleViolation
+    `policy-broken` naming the place, or `version-not-raised` for another document under a version that cards may name.
     """
     text = json.dumps(sent, ensure_ascii=False)
     policy = _read(text, policy_id)
@@ -131,6 +134,8 @@ async def _store(ctx: Context, policy: Policy, text: str) -> tuple[Context, date
     async with ctx.db.transaction() as unit:
         await _lock(ctx, unit)
         before = await stored.load(unit, caller.sandbox_id, policy.policy_id)
+        if before is None and len(await stored.every(unit, caller.sandbox_id)) >= _MOST_POLICIES:
+            raise Conflict("too-many-policies", extra={"most": str(_MOST_POLICIES)})
         if before and before["document"] != text and before["version"] >= policy.version:
             raise violation("/version", "version-not-raised", installed=str(before["version"]))
         real = await sandboxes.real_now(unit)
@@ -155,11 +160,11 @@ async def choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | 
 @unit_of_work
 async def _choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | None) -> Context:
     caller = ctx.caller
-    policy = await find(ctx, policy_id or caller.policy, "/policy")
-    kept = caller.drafts if policy.policy_id == caller.policy else frozenset()
-    policy = policy.with_drafts(kept if drafts is None else drafts)
     async with ctx.db.transaction() as unit:
-        await _lock(ctx, unit)
+        await _lock(ctx, unit)  # before anything is judged by what the caller knew
+        policy = await find(ctx, policy_id or caller.policy, "/policy", within=unit)
+        kept = caller.drafts if policy.policy_id == caller.policy else frozenset()
+        policy = policy.with_drafts(kept if drafts is None else drafts)
         await sandboxes.choose_policy(unit, caller.sandbox_id, policy.policy_id, policy.drafts)
     return await ctx.reloaded()
 

@@ -12,7 +12,7 @@ from app.domain.application import refuse
 from app.domain.card import Basis, Card, stays_on
 from app.domain.clock import local_day
 from app.domain.conditions import Traveller
-from app.domain.errors import Fault, NotFound, RuleViolation, violation
+from app.domain.errors import Conflict, Fault, NotFound, RuleViolation, violation
 from app.domain.limits import Limit
 from app.domain.policy import Policy, Regime
 from app.domain.presence import Stay
@@ -81,7 +81,8 @@ async def compare(
 async def of_card(ctx: Context, text: str) -> HeldCard:
     """Answer for the holder of a card: from every recorded stay, on the local day, by the policy in force.
 
-    NotFound `card-not-found`, of a forgotten holder too.
+    NotFound `card-not-found`, of a forgotten holder too; Conflict `card-incomplete` where the policy asks what the card
+    does not have.
     """
     read = await ctx.read(rows.WITH_STAYS, number=numbers.require(text), key=None)
     card = rows.card_of(read.head) if read.rows else None
@@ -90,7 +91,12 @@ async def of_card(ctx: Context, text: str) -> HeldCard:
         raise NotFound("card-not-found")
     stays = sorted([*rows.other_stays(read.rows), *stays_on([card])], key=attrgetter("entered_on"))
     judge = _Judge(rules=Rules(policy_id=ctx.caller.policy), policy=ctx.policy)
-    return HeldCard(card=card, stays=stays, judged=judge.answer(stays, traveller, local_day(read.instant, card.zone)))
+    try:
+        judged = judge.answer(stays, traveller, local_day(read.instant, card.zone))
+    except RuleViolation as unknown:  # the policy has changed since the card was made out
+        missing = unknown.faults[0].pointer.removeprefix("/traveller")
+        raise Conflict("card-incomplete", extra={"missing": missing}) from None
+    return HeldCard(card=card, stays=stays, judged=judged)
 
 
 def _require_sound(stays: Sequence[Stay], on: date) -> None:

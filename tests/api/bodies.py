@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from httpx2 import AsyncClient
+
 from app.domain.identity import BirthDate
 from tests.builders import zone_lines
 
@@ -44,6 +46,32 @@ def entering(number: str = "FA1234567", *, at: str | None = None, **changes: obj
     assert holder is None or isinstance(holder, dict)
     entry = {"checkpoint": MOSCOW_AIR, "occurred_at": at}
     return declaration(number, holder=holder) | {"entry": entry} | changes
+
+
+async def spend_the_year(client: AsyncClient, number: str = "FA1234567") -> str:
+    """Let the traveller have used the 90 days of 2026, from 1 August to 29 October; gives the card's number."""
+    issued = await client.post("/v1/cards", json=entering(number, at="2026-08-01T09:00:00Z"))
+    card: str = issued.json()["number"]
+    left = {"checkpoint": MOSCOW_AIR, "occurred_at": "2026-10-29T09:00:00Z"}
+    assert (await client.post(f"/v1/cards/{card}/exit", json=left)).json()["reason"] == "departed"
+    return card
+
+
+def policy(policy_id: str = "thirty-days", **changes: object) -> Body:
+    """A policy of one's own: thirty days on each entry, whoever comes; to leave in time is the only duty."""
+    figure: Body = {"source": "an experiment", "sure": "I"}
+    limit: Body = {"kind": "per_entry", "max_days": 30} | figure
+    leave: Body = {"kind": "departure", "status": "in_force", "who": "traveller", "term": {"last_lawful_day": True}}
+    usual: Body = {
+        "policy": policy_id,
+        "version": 1,
+        "title": {"en": "Thirty days", "ru": "Тридцать дней"},
+        "declaration_grace_days": {"value": 3} | figure,
+        "exemptions": [],
+        "regimes": [{"id": "everybody", "status": "in_force", "limits": [limit]}],
+        "deadlines": [{"id": "leave"} | leave | figure],
+    }
+    return usual | changes
 
 
 def by_document(number: str = "FA1234567", **changes: object) -> Body:

@@ -46,6 +46,11 @@ class Operation:
     problems: Mapping[int, frozenset[str]]
 
     @property
+    def somewhere(self) -> str:
+        """An address of this operation where nothing is."""
+        return self.path.format(number="7K3M0Q2V9XTH", prefix="mck_nobody", kind="registration", policy="nobodys")
+
+    @property
     def examples(self) -> dict[str, Any]:
         """Values of the request's examples by name."""
         content = self.declared.get("requestBody", {}).get("content", {})

@@ -3,7 +3,7 @@
 import pytest
 from httpx2 import AsyncClient, Response
 
-from tests.api.bodies import MOSCOW_AIR, VISA, Body, declaration, entering
+from tests.api.bodies import MOSCOW_AIR, VISA, Body, declaration, entering, spend_the_year
 from tests.api.contract import code_of, faults_of
 
 HERE: Body = {"checkpoint": MOSCOW_AIR}
@@ -29,6 +29,7 @@ async def test_an_admission_is_answered_in_the_fixed_shape(client: AsyncClient) 
         "decision": "admit",
         "reason": "admitted",
         "missing": [],
+        "used_up": None,
         "flags": [],
         "observed_differs": False,
     }
@@ -101,6 +102,34 @@ async def test_whoever_is_inside_on_another_card_is_shown_that_card(client: Asyn
     answer = await cross(client, waiting, "entry")
     assert (answer.status_code, answer.json()["reason"]) == (200, "already_inside")
     assert answer.json()["card"]["number"] == inside
+
+
+async def test_an_entry_with_no_day_left_is_refused_with_the_limit_and_the_day_of_another(client: AsyncClient) -> None:
+    await spend_the_year(client)
+    number = await declared(client)
+    before = (await client.get(f"/v1/cards/{number}")).json()
+    answer = await cross(client, number, "entry")
+    told = answer.json()
+    assert (answer.status_code, told["decision"], told["reason"]) == (200, "refuse", "stay_used_up")
+    assert told["used_up"] == {"limit": "calendar_year", "since": "2026-10-30", "earliest_entry": "2027-01-01"}
+    assert told["card"] == before
+    # the attempt is repeatable, and the same card does on the day that was told
+    key = {"Idempotency-Key": "one"}
+    first = await client.post(f"/v1/cards/{number}/entry", json=HERE, headers=key)
+    again = await client.post(f"/v1/cards/{number}/entry", json=HERE, headers=key)
+    assert (again.status_code, again.content) == (200, first.content)
+
+
+async def test_an_entry_on_the_earliest_day_that_was_told_is_let_in(client: AsyncClient) -> None:
+    await spend_the_year(client)
+    number = await declared(client, intended={"from": "2026-12-31"})
+    await client.post("/v1/clock/advance", json={"to": "2026-12-31T09:00:00Z"})
+    told = (await cross(client, number, "entry")).json()
+    assert (told["reason"], told["used_up"]["earliest_entry"]) == ("stay_used_up", "2027-01-01")
+    await client.post("/v1/clock/advance", json={"to": "2027-01-01T00:00:00+03:00"})
+    told = (await cross(client, number, "entry")).json()
+    assert (told["reason"], told["used_up"]) == ("admitted", None)
+    assert told["card"]["last_lawful_day"] == "2027-03-31"
 
 
 async def test_an_entry_before_the_visa_begins_is_refused(client: AsyncClient) -> None:

@@ -102,7 +102,7 @@ async def test_no_address_takes_personal_data(house: House) -> None:
         if parameter["in"] in {"query", "path"}
     }
     assert parameters == {
-        *("number", "prefix", "limit", "after", "within_days", "group_by", "from", "to", "include"),
+        *("number", "prefix", "kind", "policy", "limit", "after", "within_days", "group_by", "from", "to", "include"),
         *("status", "citizenship", "purpose", "basis", "checkpoint", "reference", "paper"),
         *("entered_from", "entered_until", "ends_from", "ends_until"),
     }

@@ -20,7 +20,7 @@ async def numbers(client: AsyncClient) -> dict[str, str]:
         "kazakh": entering(
             "N0000002",
             holder={"citizenship": "KAZ"},
-            document=DOCUMENT | {"number": "N0000002", "issuing_state": "KAZ"},
+            document=DOCUMENT | {"type": "id_card", "number": "N0000002", "issuing_state": "KAZ"},
             paper={"series": "4601", "number": "1234567"},
             entry={"checkpoint": "BREST-ROAD", "occurred_at": "2026-11-20T06:00:00Z"},
         ),

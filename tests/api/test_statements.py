@@ -66,6 +66,22 @@ async def test_a_look_up_is_one_statement(
     assert len(ran) == 1
 
 
+async def test_a_question_about_stays_costs_at_most_one_statement(
+    client: AsyncClient, database: Database, statement_count: StatementCount
+) -> None:
+    history = {"stays": [{"entered_on": "2026-11-01"}], "on": "2026-12-01"}
+    traveller = {"citizenship": "UZB", "basis": "visa_free"}
+    await client.get("/v1/clock")  # the caller is known by now
+    for path, body in (
+        ("/v1/stay/calculate", {"policy": "ru"}),
+        ("/v1/stay/compare", {"a": {"policy": "ru"}, "b": {"policy": "schengen"}}),
+    ):
+        async with statement_count(database) as ran:
+            answer = await client.post(path, json=history | {"traveller": traveller} | body)
+            assert answer.status_code == 200
+        assert len(ran) <= 1
+
+
 async def test_open_addresses_and_refusals_cost_no_statement(
     client: AsyncClient, database: Database, statement_count: StatementCount
 ) -> None:

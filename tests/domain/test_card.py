@@ -1,6 +1,7 @@
 # ruff: noqa: ANN401  a fact is told of anything
 
 import json
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -17,13 +18,16 @@ from app.domain.card import (
     Status,
     enter,
     fact,
+    judged_anew,
     leave,
     next_state,
     replay,
+    stays_on,
     supersede,
 )
 from app.domain.errors import Conflict, Note
 from app.domain.events import FactKind, Source
+from app.domain.presence import Stay
 from app.domain.stay import Ending
 from tests.builders import BREST, KAMCHATKA, card, crossing, new_id, utc
 
@@ -149,7 +153,7 @@ def test_every_transition_is_allowed_by_the_table_or_a_conflict(status: Status, 
     assert refusal.value.extra["card_status"] == status
     assert refusal.value.extra["action"] == kind
     possible = {str(allowed) for at, allowed in ALLOWED if at is status} or {"-"}
-    assert set(refusal.value.extra["possible"].split(", ")) == possible
+    assert set(refusal.value.values["possible"].split(", ")) == possible
 
 
 def test_an_entry_sets_what_an_entry_says_and_nothing_else() -> None:
@@ -191,6 +195,58 @@ def test_an_exit_sets_what_an_exit_says_and_keeps_the_zone_of_the_stay() -> None
 def test_a_superseded_card_names_the_one_in_its_place() -> None:
     after = supersede(card(), "B", recorded_at=utc("2026-12-01 06:00"))
     assert (after.state, after.superseded_by, after.version) == (State.SUPERSEDED, "B", 2)
+
+
+# Judged by another policy --------------------------------------------------------------------------------------------
+
+
+def anew(before: Card, end: Ending | None) -> Card:
+    return judged_anew(before, end, policy_id="house", policy_version=7)
+
+
+def test_another_end_is_a_new_version_that_names_the_policy_and_changes_nothing_else() -> None:
+    active = card(State.ACTIVE, zone="Asia/Kamchatka")
+    after = anew(active, Ending(last_lawful_day=date(2026, 12, 31), ended_by="visa"))
+    assert after == replace(
+        active,
+        version=2,
+        policy_id="house",
+        policy_version=7,
+        last_lawful_day=date(2026, 12, 31),
+        ends_at=utc("2026-12-31 12:00"),
+        ended_by="visa",
+    )
+
+
+def test_the_same_end_leaves_the_card_as_it_is_with_the_policy_that_it_was_judged_by() -> None:
+    active = card(State.ACTIVE)
+    assert anew(active, END) is active
+    endless = card(State.ACTIVE, last_lawful_day=None, ends_at=None, ended_by=None)
+    assert anew(endless, None) is endless
+
+
+def test_the_same_day_by_another_limit_is_another_end() -> None:
+    after = anew(card(State.ACTIVE), Ending(last_lawful_day=END.last_lawful_day, ended_by="calendar_year"))
+    assert (after.version, after.ended_by, after.ends_at) == (2, "calendar_year", utc("2027-03-01 21:00"))
+
+
+def test_an_end_may_be_taken_away_and_given() -> None:
+    endless = anew(card(State.ACTIVE), None)
+    assert (endless.last_lawful_day, endless.ends_at, endless.ended_by) == (None, None, None)
+    assert anew(endless, END).ends_at == card(State.ACTIVE).ends_at
+
+
+# Stays ---------------------------------------------------------------------------------------------------------------
+
+
+def test_stays_are_those_that_were_lived_open_ones_too() -> None:
+    days = {"entered_on": date(2026, 12, 2), "left_on": date(2027, 1, 10)}
+    counted = {state for state in State if stays_on([card(state, **days)])}
+    assert counted == {State.ACTIVE, State.DEPARTED, State.REPLACED}
+    assert stays_on([card(State.ACTIVE), card(State.DECLARED), card(State.DEPARTED)]) == [
+        Stay(date(2026, 12, 2)),
+        Stay(date(2026, 12, 2), date(2027, 1, 10)),
+    ]
 
 
 # Warnings ------------------------------------------------------------------------------------------------------------
@@ -262,7 +318,7 @@ def test_a_fact_without_a_crossing_happened_when_it_was_recorded_on_the_cards_lo
 
 _operations = st.lists(
     st.tuples(
-        st.sampled_from(["enter", "leave", "supersede", "change"]),
+        st.sampled_from(["enter", "leave", "supersede", "change", "judge"]),
         st.integers(0, 40 * 24),
         st.sampled_from([("Europe/Moscow", "SHEREMETYEVO-AIR"), ("Asia/Kamchatka", KAMCHATKA)]),
         st.none() | st.dates(date(2026, 12, 1), date(2027, 6, 1)),
@@ -290,9 +346,13 @@ def test_a_card_is_the_replay_of_its_facts_after_any_sequence_of_operations(
                     made = leave(made, at)
                 case "supersede":
                     made = supersede(made, "B", recorded_at=now)
+                case "judge":
+                    made = anew(made, Ending(last_lawful_day=end, ended_by="visa") if end else None)
                 case _:
                     made = made.changed(intended_until=end, paper_number="0123456")
         except Conflict:
+            continue
+        if made is before:
             continue
         told.append(tell(FactKind.CROSSING, before, made, at).changes)
         assert made.version == before.version + 1

@@ -489,3 +489,23 @@ def test_a_stay_of_which_no_day_was_lawful_had_to_end_the_day_before_it_began() 
     terms = always([FixedEnd(name="visa", until=day("2025-01-31"))])
     assert ending([], terms, day("2025-03-01")) == Ending(last_lawful_day=day("2025-02-28"), ended_by="visa")
     assert ending([], terms, day("2025-01-01")) == Ending(last_lawful_day=day("2025-01-31"), ended_by="visa")
+
+
+def test_the_tightest_limit_is_the_one_with_no_day_left() -> None:
+    limits = [PerEntry(name="loose", max_days=11), PerEntry(name="tight", max_days=10)]
+    told = assess([Stay(date(2026, 3, 1))], always(limits), date(2026, 3, 10))
+    assert (told.days_used, told.days_left) == (10, 0)
+    loose, tight = (standing.left for standing in told.standings)
+    assert (loose, tight) == (1, 0)
+    rolling = Rolling(name="used up by former stays", max_days=12, window_days=30)
+    told = assess(
+        [Stay(date(2026, 2, 20), date(2026, 2, 21)), Stay(date(2026, 3, 1))],
+        always([PerEntry(name="loose", max_days=11), rolling]),
+        date(2026, 3, 10),
+    )
+    assert (told.days_used, told.days_left) == (12, 0)
+
+
+def test_a_stay_that_cannot_begin_says_when_one_can() -> None:
+    used = UsedUp(limit="rolling", since=date(2026, 1, 2), earliest_entry=date(2026, 3, 4))
+    assert used.told() == {"limit": "rolling", "since": "2026-01-02", "earliest_entry": "2026-03-04"}

@@ -5,13 +5,15 @@ from datetime import date
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.db import journal
+from app.db.tables import cards as table
 from app.domain.border import Decision, Reason
-from app.domain.card import Basis, State, replay
+from app.domain.card import Basis, Purpose, State, replay
 from app.domain.errors import Conflict, NotFound, RuleViolation
 from app.domain.number import PaperNumber
-from app.services import border, cards
+from app.services import border, cards, policies
 from app.services.access import Context
 from app.services.cards import Shown
 from tests.builders import (
@@ -24,6 +26,7 @@ from tests.builders import (
     context_of,
     crossing_at,
     entry_at,
+    holder,
     intended,
     once,
     passport,
@@ -161,6 +164,75 @@ async def test_a_document_that_expired_before_the_entry_is_refused(ctx: Context)
 async def test_a_visa_that_does_not_cover_the_day_of_entry_is_refused(ctx: Context) -> None:
     made = await declared(ctx, basis=Basis.VISA, visa=visa_fields(valid_from=date(2026, 12, 5)))
     assert await _refused(ctx, made.card.number) is Reason.VISA_NOT_VALID
+
+
+async def stay(ctx: Context, entered: str, left: str) -> str:
+    """Let Ali be in the country from one day to another, both before now."""
+    made = await declared(ctx, entry=entry_at(occurred_at=utc(f"{entered} 09:00")))
+    await border.leave(ctx, made.card.number, crossing_at(occurred_at=utc(f"{left} 09:00")), once())
+    return made.card.number
+
+
+async def test_a_second_stay_in_one_calendar_year_ends_when_ninety_days_of_it_are_used(ctx: Context) -> None:
+    await stay(ctx, "2026-03-01", "2026-03-31")  # 31 days
+    await stay(ctx, "2026-06-01", "2026-07-10")  # and 40
+    made = await declared(ctx)
+    crossed = await border.enter(ctx, made.card.number, crossing_at(), once())
+    card = crossed.shown.card
+    assert (card.last_lawful_day, card.ended_by) == (date(2026, 12, 19), "calendar_year")
+
+
+async def test_without_a_day_left_the_holder_is_refused_and_told_since_when_and_when_again(ctx: Context) -> None:
+    await stay(ctx, "2026-05-01", "2026-07-29")
+    made = await declared(ctx)
+    crossed = await border.enter(ctx, made.card.number, crossing_at(), attempt("k"))
+    assert (crossed.decision, crossed.reason, crossed.changed) == (Decision.REFUSE, Reason.STAY_USED_UP, False)
+    assert crossed.used_up == {"limit": "calendar_year", "since": "2026-07-30", "earliest_entry": "2027-01-01"}
+    assert (await cards.show(ctx, made.card.number)).card == made.card
+    assert await facts_of(ctx, made.card.number) == [
+        ("card.declared", 1, None),
+        ("crossing.recorded", 1, "stay_used_up"),
+    ]
+    again = await border.enter(ctx, made.card.number, crossing_at(), attempt("k"))
+    assert (again.replayed, again.used_up) == (True, crossed.used_up)
+
+
+async def test_an_entry_that_is_admitted_has_nothing_used_up(ctx: Context) -> None:
+    made = await declared(ctx)
+    assert (await border.enter(ctx, made.card.number, crossing_at(), once())).used_up is None
+
+
+async def test_new_year_at_the_checkpoint_opens_the_country_again(ctx: Context) -> None:
+    await stay(ctx, "2026-05-01", "2026-07-29")
+    made = await declared(ctx, intended=intended("2026-12-31"))
+    await advance(ctx, utc("2026-12-31 20:59"))
+    assert await _refused(ctx, made.card.number) is Reason.STAY_USED_UP
+    await advance(ctx, utc("2026-12-31 21:00"))
+    crossed = await border.enter(ctx, made.card.number, crossing_at(), once())
+    assert crossed.shown.card.last_lawful_day == date(2027, 3, 31)
+
+
+async def test_days_of_another_person_on_the_same_document_are_not_charged(ctx: Context) -> None:
+    await stay(ctx, "2026-05-01", "2026-07-29")
+    made = await declared(ctx, holder=holder(given_names="Вали"))
+    assert (await border.enter(ctx, made.card.number, crossing_at(), once())).reason is Reason.ADMITTED
+
+
+@pytest.mark.parametrize("state", [State.REFUSED, State.ANNULLED])
+async def test_an_entry_that_was_refused_or_annulled_is_charged_to_nobody(ctx: Context, state: State) -> None:
+    spent = await stay(ctx, "2026-05-01", "2026-07-29")
+    await ctx.db.run(
+        update(table).where(table.c.world_id == ctx.caller.world_id, table.c.number == spent).values(state=state.value)
+    )
+    made = await declared(ctx)
+    crossed = await border.enter(ctx, made.card.number, crossing_at(), once())
+    assert crossed.shown.card.last_lawful_day == date(2027, 2, 28)
+
+
+async def test_whoever_has_declared_is_admitted_where_a_declaration_is_compulsory(ctx: Context) -> None:
+    made = await declared(ctx, purpose=Purpose.EMPLOYMENT)
+    await policies.choose(ctx, None, ["advance-application-2026"])
+    assert (await border.enter(ctx, made.card.number, crossing_at(), once())).reason is Reason.ADMITTED
 
 
 async def test_a_crossing_in_the_future_is_refused(ctx: Context) -> None:

@@ -1,14 +1,16 @@
 import asyncio
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
+from app.domain.application import Application
 from app.domain.border import Reason
-from app.domain.card import Basis, State, Status
+from app.domain.card import Basis, Purpose, State, Status, VisaKind
 from app.domain.errors import Conflict, Forbidden, RuleViolation
-from app.domain.identity import BirthDate
+from app.domain.identity import BirthDate, DocumentKind
 from app.domain.number import PaperNumber, agrees
-from app.services import border, cards, sandboxes
+from app.services import border, cards, policies, sandboxes
 from app.services.access import Context, Role
 from tests.builders import (
     DEMO_START,
@@ -142,6 +144,33 @@ async def test_after_the_exit_a_new_card_can_be_issued(ctx: Context) -> None:
     assert second.card.traveller_id == first.card.traveller_id
 
 
+async def test_a_second_stay_in_one_calendar_year_ends_when_ninety_days_of_it_are_used(ctx: Context) -> None:
+    first = await cards.issue(ctx, application(entry=entry_at(occurred_at=utc("2026-01-10 09:00"))), once())
+    assert (first.card.last_lawful_day, first.card.ended_by) == (date(2026, 4, 9), "calendar_year")
+    await border.leave(ctx, first.card.number, crossing_at(occurred_at=utc("2026-03-30 09:00")), once())  # 80 days
+    second = await cards.issue(ctx, application(entry=entry_at()), once())
+    assert (second.card.last_lawful_day, second.card.ended_by) == (date(2026, 12, 10), "calendar_year")
+    assert second.card.days_left_at(second.instant) == 9
+
+
+async def test_a_stay_that_was_too_long_uses_the_year_up_and_nothing_is_issued(ctx: Context) -> None:
+    first = await cards.issue(ctx, application(entry=entry_at(occurred_at=utc("2026-01-10 09:00"))), once())
+    await border.leave(ctx, first.card.number, crossing_at(occurred_at=utc("2026-05-30 09:00")), once())
+    with pytest.raises(RuleViolation, match="stay-used-up") as refusal:
+        await cards.issue(ctx, application(entry=entry_at()), once())
+    assert refusal.value.extra == {"limit": "calendar_year", "since": "2026-04-10", "earliest_entry": "2027-01-01"}
+    assert sum((await sandboxes.current(ctx)).counts.values()) == 1
+    await advance(ctx, utc("2026-12-31 21:00"))
+    again = await cards.issue(ctx, application(entry=entry_at()), once())
+    assert again.card.last_lawful_day == date(2027, 3, 31)
+
+
+async def test_a_declaration_for_a_year_that_is_used_up_is_accepted(ctx: Context) -> None:
+    first = await cards.issue(ctx, application(entry=entry_at(occurred_at=utc("2026-01-10 09:00"))), once())
+    await border.leave(ctx, first.card.number, crossing_at(occurred_at=utc("2026-05-30 09:00")), once())
+    assert (await cards.issue(ctx, application(), once())).card.state is State.DECLARED
+
+
 @pytest.mark.parametrize(
     "same",
     [
@@ -214,6 +243,63 @@ async def test_russian_citizens_get_no_card(ctx: Context) -> None:
     russian = application(holder=holder(citizenship="RUS"), document=passport(issuing_state="RUS"))
     with pytest.raises(RuleViolation, match="no-card-needed"):
         await cards.issue(ctx, russian, once())
+
+
+def kazakh(until: str | None, kind: DocumentKind = DocumentKind.PASSPORT) -> Application:
+    """A Kazakh who comes on 10 December and means to stay until a day."""
+    return application(
+        holder=holder(citizenship="KAZ"),
+        document=passport(kind=kind, issuing_state="KAZ"),
+        intended=intended("2026-12-10", until),
+    )
+
+
+async def test_a_citizen_of_the_union_gets_a_card_for_thirty_one_days_or_on_an_identity_card(ctx: Context) -> None:
+    for until in (None, "2027-01-08"):
+        with pytest.raises(RuleViolation, match="no-card-needed") as refusal:
+            await cards.issue(ctx, kazakh(until), once())
+        assert refusal.value.extra == {"exemption": "eaeu-short-stay", "needed_from": "2027-01-09"}
+    for wish in (kazakh("2027-01-09"), kazakh("2026-12-10", DocumentKind.ID_CARD)):
+        assert (await cards.issue(ctx, wish, once())).card.state is State.DECLARED
+
+
+async def test_a_citizen_of_the_union_inside_without_a_card_gets_one_on_the_thirty_first_day(ctx: Context) -> None:
+    entered = replace(kazakh(None), intended=None, entry=entry_at(occurred_at=utc("2026-12-01 05:00")))
+    await advance(ctx, utc("2026-12-30 20:59"))
+    with pytest.raises(RuleViolation, match="no-card-needed") as refusal:
+        await cards.issue(ctx, entered, once())
+    assert refusal.value.extra["needed_from"] == "2026-12-31"
+    await advance(ctx, utc("2026-12-30 21:00"))
+    made = await cards.issue(ctx, entered, once())
+    assert (made.card.entered_on, made.card.last_lawful_day) == (date(2026, 12, 1), date(2027, 2, 28))
+
+
+async def test_an_electronic_visa_is_judged_by_the_day_it_was_applied_for(ctx: Context) -> None:
+    def on(applied_on: date | None, number: str) -> Application:
+        visa = visa_fields(kind=VisaKind.E_VISA, applied_on=applied_on)
+        return application(number, basis=Basis.E_VISA, visa=visa, entry=entry_at())
+
+    before = await cards.issue(ctx, on(date(2025, 8, 22), "FA0000001"), once())
+    since = await cards.issue(ctx, on(date(2025, 8, 23), "FA0000002"), once())
+    assert (before.card.last_lawful_day, since.card.last_lawful_day) == (date(2026, 12, 16), date(2026, 12, 30))
+    with pytest.raises(RuleViolation) as refusal:
+        await cards.issue(ctx, on(None, "FA0000003"), once())
+    assert [(fault.pointer, fault.code) for fault in refusal.value.faults] == [
+        ("/visa/applied_on", "application-date-needed")
+    ]
+
+
+async def test_an_entry_without_a_declaration_is_refused_by_the_draft_only_while_it_is_on(ctx: Context) -> None:
+    def worker(number: str) -> Application:
+        return application(number, purpose=Purpose.EMPLOYMENT, entry=entry_at())
+
+    assert (await cards.issue(ctx, worker("FA0000001"), once())).card.state is State.ACTIVE
+    await policies.choose(ctx, None, ["advance-application-2026"])
+    with pytest.raises(RuleViolation) as refusal:
+        await cards.issue(ctx, worker("FA0000002"), once())
+    assert [(fault.pointer, fault.code) for fault in refusal.value.faults] == [("/entry", "declaration-needed")]
+    await policies.choose(ctx, None, [])
+    assert (await cards.issue(ctx, worker("FA0000002"), once())).card.state is State.ACTIVE
 
 
 async def test_a_paper_number_on_a_live_card_is_in_use(ctx: Context) -> None:

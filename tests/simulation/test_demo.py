@@ -1,8 +1,9 @@
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -57,6 +58,7 @@ async def test_about_two_hundred_cards_in_five_states(registry: Registry) -> Non
     assert {status for status, count in filled.statuses.items() if count >= 15} == FIVE
     assert filled.statuses[Status.SUPERSEDED] >= 1
     assert filled.refusals >= 1
+    assert filled.used_up >= 1
     assert filled.exits == filled.statuses[Status.DEPARTED]
     inside_or_gone = (Status.ACTIVE, Status.OVERSTAYED, Status.DEPARTED)
     assert filled.entries == sum(filled.statuses[status] for status in inside_or_gone)
@@ -155,6 +157,19 @@ async def test_every_fate_comes_true_whatever_the_seed(registry: Registry, seed:
     filled = await demo.make(registry, name="demo", key=KEY, seed=seed)
     counts = filled.statuses
     assert counts[Status.DECLARED] == 30
-    assert counts[Status.LAPSED] == 20
+    assert counts[Status.LAPSED] == 20 + filled.used_up
+    assert filled.refusals == 4 + filled.used_up
     assert counts[Status.DEPARTED] == 60
     assert 20 <= counts[Status.OVERSTAYED] <= 24
+
+
+@pytest.mark.parametrize("seed", [*range(4), demo.SEED])
+async def test_whoever_came_again_has_days_left(registry: Registry, seed: int) -> None:
+    await demo.make(registry, name="demo", key=KEY, seed=seed)
+    stays: dict[UUID, list[Shown]] = defaultdict(list)
+    for item in await all_cards(await context(registry)):
+        if item.card.entered_at:
+            stays[item.card.traveller_id].append(item)
+    again = [items[0] for items in stays.values() if len(items) > 1]  # the newest declaration comes first
+    assert again
+    assert all((item.card.days_left_at(item.instant) or 0) > 0 for item in again)

@@ -72,6 +72,7 @@ async def test_each_refusal_has_its_reason(registry: Registry) -> None:
         "124": "mrz-structure",
     }
     assert lines["mrz-022"].sentence == "the document expired on 2009-03-24"
+    assert lines["mrz-053"].sentence == "the holder needs no card"
 
 
 async def test_more_may_enter_earlier(registry: Registry) -> None:
@@ -86,6 +87,8 @@ async def test_more_may_enter_earlier(registry: Registry) -> None:
         (passport(state="ZZY"), "unknown-state"),
         (passport(nationality="ZZY"), "unknown-state"),
         (passport(nationality="RUS"), "no-card-needed"),
+        (passport(nationality="BLR"), "no-card-needed"),
+        (passport(nationality="KAZ"), None),  # on a visa
         (passport(expiry="261130"), "document-expired"),
         (passport(expiry="261201"), None),
         (passport(birth="740230"), "missing"),
