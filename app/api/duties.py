@@ -21,7 +21,6 @@ from app.policies import sentences
 from app.policies.guides import guide
 from app.services import duties
 from app.services.access import Scope
-from app.services.duties import Duties
 
 router = APIRouter(prefix="/v1/cards", route_class=ScopedRoute)
 
@@ -124,7 +123,7 @@ async def deadlines(request: Request, number: CardNumber) -> Response:
     """Terms run from the day after the entry and end at local midnight after their last day. Before an entry: none."""
     found = await duties.listing(context(request), number)
     language = language_of(request)
-    items = [to_json(_told(one, found, language)) for one in found.deadlines]
+    items = [to_json(_told(one, language)) for one in found.deadlines]
     return Response(render.page(items, None), media_type=render.JSON)
 
 
@@ -146,10 +145,10 @@ async def meet(
     request: Request, number: CardNumber, kind: Kind, body: Annotated[MetIn, Body(openapi_examples=DUTY_EXAMPLES)]
 ) -> Response:
     """On the day given, today when absent; what was met late is marked so."""
-    found, deadline, again = await duties.record_met(
+    deadline, again = await duties.record_met(
         context(request), number, kind, body.met_on, await attempt(request, "meetDuty")
     )
-    answer = to_json(_told(deadline, found, language_of(request)))
+    answer = to_json(_told(deadline, language_of(request)))
     return Response(answer, 201, replayed(again), render.JSON)
 
 
@@ -177,7 +176,7 @@ async def show_guide(request: Request, number: CardNumber) -> Response:
                 "kind": one.duty.kind,
                 "title": texts.steps[one.duty.kind].title[language],
                 "action": texts.steps[one.duty.kind].action[language],
-                "by": _by(one, found, language),
+                "by": _by(one, language),
                 "due_on": one.due_on,
                 "due_at": one.due_at,
                 "state": one.state,
@@ -200,16 +199,16 @@ async def show_guide(request: Request, number: CardNumber) -> Response:
     return Response(to_json(answer), media_type=render.JSON)
 
 
-def _told(one: Deadline, found: Duties, language: str) -> dict[str, object]:
+def _told(one: Deadline, language: str) -> dict[str, object]:
     duty = one.duty
     return {
         "kind": duty.kind,
         "who": duty.who,
         "term": {"unit": duty.unit, "days": duty.days},
-        "counted_from": found.card.entered_on,
+        "counted_from": one.counted_from,
         "due_on": one.due_on,
         "due_at": one.due_at,
-        "zone": found.card.zone,
+        "zone": one.zone,
         "state": one.state,
         "met_on": one.met_on,
         "late": one.late,
@@ -219,16 +218,16 @@ def _told(one: Deadline, found: Duties, language: str) -> dict[str, object]:
         "sure": duty.sure,
         "disagree": duty.disagree,
         "note": duty.note,
-        "sentence": _by(one, found, language),
+        "sentence": _by(one, language),
     }
 
 
-def _by(one: Deadline, found: Duties, language: str) -> str:
+def _by(one: Deadline, language: str) -> str:
     """Say by when, and where the duty stands."""
     if one.due_on is None:
         code = "due_unknown" if one.duty.unit is Unit.UNKNOWN else "due_never"
     else:
         code = "due_provisional" if one.provisional else "due_by"
     state = sentences.states()[one.state].told(language)
-    values = {"due_on": str(one.due_on), "zone": found.card.zone, "state": state}
+    values = {"due_on": str(one.due_on), "zone": one.zone, "state": state}
     return sentences.notes()[code].told(language, values)

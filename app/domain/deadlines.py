@@ -79,10 +79,13 @@ class Duty(Row):
 class Deadline:
     """A duty of one card: its last day, the instant after which it is missed, and where it stands.
 
+    `counted_from` is the day of entry, `zone` the checkpoint's, whose midnight ends the term.
     `provisional`: the working days were counted in a year without a settled calendar. `late`: met after it was due.
     """
 
     duty: Duty
+    counted_from: date
+    zone: str
     due_on: date | None
     due_at: datetime | None
     provisional: bool
@@ -141,8 +144,11 @@ def _deadline(duty: Duty, card: Card, met: Mapping[DutyKind, date], *, calendar:
         state = DutyState.MET
     else:
         state = DutyState.MISSED if due_at is not None and at >= due_at else DutyState.OPEN
+    assert card.entered_on is not None  # noqa: S101  there are no deadlines before an entry
     return Deadline(
         duty=duty,
+        counted_from=card.entered_on,
+        zone=card.zone,
         due_on=due_on,
         due_at=due_at,
         provisional=duty.unit is Unit.WORKING_DAYS and due_on is not None and calendar.is_provisional(due_on),

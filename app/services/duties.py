@@ -1,13 +1,16 @@
 """Duties of a card's holder and host: listed with their deadlines, recorded as met."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from app.db import cards as rows
 from app.domain import number as numbers
 from app.domain.card import Card, fact
 from app.domain.clock import end_of_day, local_day
-from app.domain.deadlines import Deadline, DutyKind, deadlines, meet, of_kind
+from app.domain.conditions import Sure
+from app.domain.deadlines import Deadline, Duty, DutyKind, DutyState, Unit, Who, deadlines, meet, of_kind
 from app.domain.errors import Forbidden, NotFound
 from app.domain.events import FactKind, Source
 from app.policies.calendars import working_days
@@ -38,18 +41,20 @@ async def listing(ctx: Context, text: str) -> Duties:
 @unit_of_work
 async def record_met(
     ctx: Context, text: str, kind: DutyKind, met_on: date | None, attempt: Attempt
-) -> tuple[Duties, Deadline, bool]:
+) -> tuple[Deadline, bool]:
     """Record that a duty was met on a day, today if none is said; tells whether it is a repeat.
 
     NotFound `card-not-found`, `duty-not-found`; Conflict `duty-already-met`, `met-by-departure`.
     """
     read, found = await _duties(ctx, text, attempt)
-    if earlier(ctx, read, attempt):
-        return found, of_kind(found.deadlines, kind), True
+    if repeat := earlier(ctx, read, attempt):
+        return _read_answer(repeat["replay_answer"]), True
     card = found.card
     today = local_day(read.instant, card.zone)
     on = met_on or today
-    meet(of_kind(found.deadlines, kind), card, on, read.instant)
+    deadline = of_kind(found.deadlines, kind)
+    meet(deadline, card, on, read.instant)
+    deadline = replace(deadline, state=DutyState.MET, met_on=on)
     told = fact(
         FactKind.DUTY_MET,
         card,
@@ -64,11 +69,55 @@ async def record_met(
         told = replace(told, occurred_at=end_of_day(on, card.zone) - timedelta(seconds=1), occurred_on=on)
     steps = [
         *fact_steps(ctx, read, [told], card.traveller_id),
-        *remember(ctx, read, attempt, answer={"met_on": on.isoformat()}),
+        *remember(ctx, read, attempt, answer=_as_answer(deadline)),
     ]
     await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])
-    _, after = await _duties(ctx, text)
-    return after, of_kind(after.deadlines, kind), False
+    return deadline, False
+
+
+def _as_answer(deadline: Deadline) -> Mapping[str, Any]:
+    """Keep what was told for a repeat: the rules may have changed by then."""
+    duty = deadline.duty
+    return {
+        "rule": duty.row_id,
+        "kind": duty.kind,
+        "who": duty.who,
+        "unit": duty.unit,
+        "days": duty.days,
+        "source": duty.source,
+        "sure": duty.sure,
+        "disagree": duty.disagree,
+        "note": duty.note,
+        "counted_from": deadline.counted_from.isoformat(),
+        "zone": deadline.zone,
+        "due_on": deadline.due_on.isoformat() if deadline.due_on else None,
+        "provisional": deadline.provisional,
+        "met_on": deadline.met_on.isoformat() if deadline.met_on else None,
+    }
+
+
+def _read_answer(answer: Mapping[str, Any]) -> Deadline:
+    due_on = date.fromisoformat(answer["due_on"]) if answer["due_on"] else None
+    return Deadline(
+        duty=Duty(
+            row_id=answer["rule"],
+            kind=DutyKind(answer["kind"]),
+            who=Who(answer["who"]),
+            unit=Unit(answer["unit"]),
+            days=answer["days"],
+            source=answer["source"],
+            sure=Sure(answer["sure"]),
+            disagree=answer["disagree"],
+            note=answer["note"],
+        ),
+        counted_from=date.fromisoformat(answer["counted_from"]),
+        zone=answer["zone"],
+        due_on=due_on,
+        due_at=end_of_day(due_on, answer["zone"]) if due_on else None,
+        provisional=answer["provisional"],
+        state=DutyState.MET,
+        met_on=date.fromisoformat(answer["met_on"]),
+    )
 
 
 async def _duties(ctx: Context, text: str, attempt: Attempt | None = None) -> tuple[Read, Duties]:

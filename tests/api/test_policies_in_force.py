@@ -118,12 +118,14 @@ async def test_where_nobody_knows_what_a_policy_asks_a_card_is_not_judged(client
     waiting = (await client.post("/v1/cards", json=declaration("FA0000002", basis="visa", visa=VISA))).json()
     assert (await choose(client, policy="asking"))["cards_changed"] == 0
     assert (await shown(client, inside))["last_lawful_day"] == inside["last_lawful_day"]
-    for answer in (
-        await client.get(f"/v1/cards/{inside['number']}/stay"),
-        await client.post(f"/v1/cards/{waiting['number']}/entry", json={"checkpoint": MOSCOW_AIR}),
-        await client.post("/v1/cards", json=entering("FA0000003", basis="visa", visa=VISA)),
-    ):
-        assert (answer.status_code, set(faults_of(answer).values())) == (422, {"application-date-needed"})
+    stay = await client.get(f"/v1/cards/{inside['number']}/stay")
+    assert (stay.status_code, code_of(stay), stay.json()["missing"]) == (409, "card-incomplete", "/visa/applied_on")
+    entry = await client.post(f"/v1/cards/{waiting['number']}/entry", json={"checkpoint": MOSCOW_AIR})
+    told = entry.json()
+    assert (entry.status_code, told["decision"], told["reason"]) == (200, "more_data", "more_data")
+    assert (told["missing"], told["card"]["status"]) == (["/visa/applied_on"], "declared")
+    issued = await client.post("/v1/cards", json=entering("FA0000003", basis="visa", visa=VISA))
+    assert (issued.status_code, faults_of(issued)) == (422, {"/visa/applied_on": "application-date-needed"})
 
 
 @pytest.mark.parametrize(

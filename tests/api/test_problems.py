@@ -210,6 +210,22 @@ async def policy_in_force(scene: Scene) -> Response:
     return await scene.client.delete("/v1/policies/mine")
 
 
+async def too_many_policies(scene: Scene) -> Response:
+    for count in range(50):
+        await scene.client.put(f"/v1/policies/mine-{count}", json=policy(f"mine-{count}"))
+    return await scene.client.put("/v1/policies/one-more", json=policy("one-more"))
+
+
+async def card_incomplete(scene: Scene) -> Response:
+    card = (await scene.client.post("/v1/cards", json=entering(basis="visa", visa=VISA))).json()
+    asking = policy("asking")
+    when = {"basis": ["visa"], "applied_from": "2026-01-01"}
+    asking["regimes"] = [row | {"when": when} for row in asking["regimes"]]
+    await scene.client.put("/v1/policies/asking", json=asking)
+    await scene.client.patch("/v1/sandboxes/current", json={"policy": "asking"})
+    return await scene.client.get(f"/v1/cards/{card['number']}/stay")
+
+
 async def _meet(scene: Scene, kind: str, times: int = 1) -> Response:
     number = (await scene.client.post("/v1/cards", json=entering())).json()["number"]
     for _ in range(times):
@@ -284,6 +300,8 @@ PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
     "policy-broken": (422, policy_broken),
     "policy-built-in": (409, policy_built_in),
     "policy-in-force": (409, policy_in_force),
+    "too-many-policies": (409, too_many_policies),
+    "card-incomplete": (409, card_incomplete),
     "duty-not-found": (404, duty_not_found),
     "duty-already-met": (409, duty_already_met),
     "met-by-departure": (409, met_by_departure),
