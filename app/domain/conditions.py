@@ -64,20 +64,26 @@ class Condition:
     ground_known: bool = False
 
     def fits(self, traveller: Traveller) -> bool:
-        """Say whether the rule is about `traveller`.
+        """Say whether the rule is about `traveller`; RuleViolation as `fits_application`."""
+        return self.fits_but_for_application(traveller) and self.fits_application(traveller)
 
-        RuleViolation at `/visa/applied_on` where only that date decides and nobody has said it: a guess would be wrong
-        for every other traveller.
-        """
-        if not (
+    def fits_but_for_application(self, traveller: Traveller) -> bool:
+        """Say whether the rule is about `traveller` as far as the day of application does not matter."""
+        return (
             (self.citizenships is None or traveller.citizenship in self.citizenships)
             and traveller.citizenship not in self.except_citizenships
             and (self.bases is None or traveller.basis in self.bases)
             and (self.purposes is None or traveller.purpose in self.purposes)
             and (self.documents is None or traveller.document in self.documents)
             and (traveller.ground_until is not None or not self.ground_known)
-        ):
-            return False
+        )
+
+    def fits_application(self, traveller: Traveller) -> bool:
+        """Say whether the visa was applied for on a day that the rule is about.
+
+        RuleViolation at `/visa/applied_on` where that date decides and nobody has said it: a guess would be wrong for
+        every other traveller.
+        """
         if self.applied_from is None and self.applied_until is None:
             return True
         if traveller.applied_on is None:

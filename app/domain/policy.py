@@ -94,7 +94,7 @@ class Policy:
     duties: tuple[Duty, ...]
     drafts: frozenset[str] = frozenset()
     """Drafts that are switched on."""
-    _terms: dict[Traveller, Terms] = field(default_factory=dict, compare=False, repr=False)
+    _terms: dict[Traveller, Terms] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def with_drafts(self, drafts: Iterable[str]) -> "Policy":
         """Switch on exactly the drafts named; RuleViolation `unknown-draft` for a name that is none."""
@@ -102,7 +102,7 @@ class Policy:
         known = {row.row_id for row in self.rows() if row.draft}
         if unknown := sorted(drafts - known):
             raise violation("/drafts", "unknown-draft", draft=", ".join(unknown), known=", ".join(sorted(known)) or "-")
-        return replace(self, drafts=drafts, _terms={})
+        return replace(self, drafts=drafts)
 
     def rows(self) -> Iterable[Row]:
         """Give every row."""
@@ -162,13 +162,16 @@ class Policy:
         return tuple(duties.values())
 
     def _terms_of(self, traveller: Traveller) -> Terms:
-        fitting = [one for one in self.regimes if self._is_on(one) and one.when.fits(traveller)]
+        fitting = [one for one in self.regimes if self._is_on(one) and one.when.fits_but_for_application(traveller)]
         cuts = {FIRST_DAY, NEVER + 1}
         for regime in fitting:
             cuts |= {regime.begins_on.toordinal(), regime.until.toordinal() + 1}
         terms: list[InForce] = []
         for begins, ends in pairwise(sorted(cuts)):
-            found = next((one for one in fitting if one.is_in_force(date.fromordinal(begins))), None)
+            day = date.fromordinal(begins)
+            # the day of application is asked for only where no row before it decides
+            in_force = (one for one in fitting if one.is_in_force(day))
+            found = next((one for one in in_force if one.when.fits_application(traveller)), None)
             name = found.row_id if found else None
             if terms and terms[-1].regime == name:
                 terms[-1] = replace(terms[-1], until=ends - 1)

@@ -4,6 +4,7 @@ These files are edited by hand, by people who know the law better than Python. N
 never turned into plain dicts, because only nodes know where they stood: every mistake is reported as `file:line`.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +21,7 @@ Choice = TypeVar("Choice", bound=Enum)
 _LOADER: type[yaml.CSafeLoader | yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _TAG = "tag:yaml.org,2002:"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class BrokenData(ValueError):  # noqa: N818  says what is broken; nobody recovers from it
@@ -38,13 +40,13 @@ class Row:
     filename: str
     line: int
     fields: Mapping[str, yaml.Node]
+    key_lines: Mapping[str, int]
     pointer: str = ""
 
     def broken(self, problem: str, *, key: str | None = None) -> BrokenData:
         """Make an error that points at this row, or at one of its fields, for the caller to raise."""
-        node = self.fields.get(key) if key else None
-        pointer = f"{self.pointer}/{key}" if key else self.pointer
-        return BrokenData(self.filename, _line(node) if node else self.line, problem, pointer=pointer)
+        line = self.key_lines.get(key, self.line) if key else self.line
+        return BrokenData(self.filename, line, problem, pointer=self._pointer(key) if key else self.pointer)
 
     def only(self, *allowed: str) -> None:
         """Refuse keys that nothing reads: a misspelt optional key would otherwise be ignored in silence."""
@@ -60,12 +62,12 @@ class Row:
 
     def text(self, key: str) -> str:
         """Read a text that is not blank."""
-        return self._text(self._node(key), key, f"{self.pointer}/{key}")
+        return self._text(self._node(key), key, self._pointer(key))
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Read a list of texts, none of them blank."""
         nodes = enumerate(self._sequence(key))
-        return tuple(self._text(node, key, f"{self.pointer}/{key}/{place}") for place, node in nodes)
+        return tuple(self._text(node, key, f"{self._pointer(key)}/{place}") for place, node in nodes)
 
     def choice(self, key: str, choices: type[Choice]) -> Choice:
         """Read one of the values of a closed list."""
@@ -100,6 +102,9 @@ class Row:
     def day(self, key: str) -> date:
         """Read a date, `2025-01-01`."""
         text = self._scalar(key, ("timestamp", "str"), "a date, YYYY-MM-DD")  # JSON has dates as text only
+        if not _DATE.fullmatch(text):
+            problem = f"{key!r} must be a date, YYYY-MM-DD, not {text!r}"
+            raise self.broken(problem, key=key)
         try:
             return date.fromisoformat(text)
         except ValueError:
@@ -108,12 +113,15 @@ class Row:
 
     def row(self, key: str) -> "Row":
         """Read a nested mapping."""
-        return _row(self._node(key), self.filename, f"{self.pointer}/{key}")
+        return _row(self._node(key), self.filename, self._pointer(key))
 
     def rows(self, key: str) -> list["Row"]:
         """Read a list of mappings."""
         nodes = enumerate(self._sequence(key))
-        return [_row(node, self.filename, f"{self.pointer}/{key}/{place}") for place, node in nodes]
+        return [_row(node, self.filename, f"{self._pointer(key)}/{place}") for place, node in nodes]
+
+    def _pointer(self, key: str) -> str:
+        return f"{self.pointer}/{key.replace('~', '~0').replace('/', '~1')}"
 
     def _choice(self, text: str, key: str, choices: type[Choice]) -> Choice:
         try:
@@ -220,13 +228,15 @@ def _row(node: yaml.Node, filename: str, pointer: str = "") -> Row:
     if not isinstance(node, yaml.MappingNode):
         raise BrokenData(filename, _line(node), "a mapping of keys to values must stand here", pointer=pointer)
     fields: dict[str, yaml.Node] = {}
+    key_lines: dict[str, int] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise BrokenData(filename, _line(key), "a key must be a word")
         if key.value in fields:  # YAML forbids it, PyYAML lets the last one win
             raise BrokenData(filename, _line(key), f"key {key.value!r} stands twice")
         fields[key.value] = value
-    return Row(filename=filename, line=_line(node), fields=fields, pointer=pointer)
+        key_lines[key.value] = _line(key)
+    return Row(filename=filename, line=_line(node), fields=fields, key_lines=key_lines, pointer=pointer)
 
 
 def _line(node: yaml.Node) -> int:

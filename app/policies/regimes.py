@@ -3,6 +3,7 @@
 A sandbox's own policy is the same document as JSON, and goes through the same checks.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache, partial
@@ -54,7 +55,7 @@ def policies() -> Mapping[str, Policy]:
         document = reading.load(filename)
         read[policy_id] = policy = read_policy(document)
         if policy.policy_id != policy_id:
-            problem = f"the policy in this file is {policy_id!r}"
+            problem = f"the policy in this file must be {policy_id!r}"
             raise document.broken(problem, key="policy")
     return MappingProxyType(read)
 
@@ -84,12 +85,19 @@ def read_policy(document: Row) -> Policy:
         declaration_grace_days=_grace(document.row("declaration_grace_days")),
         exemptions=tuple(_exemption(row) for row in document.rows("exemptions")),
         declarations=tuple(_declaration(row) for row in _optional(document, "declarations")),
-        regimes=tuple(_regime(row) for row in document.rows("regimes")),
+        regimes=tuple(_regime(row) for row in _some(document, "regimes")),
         duties=tuple(_duty(row) for row in document.rows("deadlines")),
     )
     rows = [row for key in ("exemptions", "declarations", "regimes", "deadlines") for row in _optional(document, key)]
     reading.unique(rows, "id")
     return policy
+
+
+def _some(document: Row, key: str) -> list[Row]:
+    rows = document.rows(key)
+    if not rows:
+        raise document.broken("at least one row", key=key)
+    return rows
 
 
 def _optional(document: Row, key: str) -> list[Row]:
@@ -112,6 +120,7 @@ def _grace(row: Row) -> int:
 
 # What all rows have --------------------------------------------------------------------------------------------------
 
+_ROW_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DATED = ("id", "status", "from", "until", "when", "note", "disagree")
 
 
@@ -140,7 +149,7 @@ def _dated(row: Row) -> _Dated:
     if until < begins_on:
         raise row.broken("ends before it begins", key="until")
     return {
-        "row_id": row.text("id"),
+        "row_id": _row_id(row),
         "draft": status == "draft",
         "begins_on": begins_on,
         "until": until,
@@ -148,6 +157,14 @@ def _dated(row: Row) -> _Dated:
         "note": row.text("note") if row.has("note") else None,
         "disagree": row.text("disagree") if row.has("disagree") else None,
     }
+
+
+def _row_id(row: Row) -> str:
+    text = row.text("id")
+    if not _ROW_ID.fullmatch(text):
+        problem = f"'id' must be words of a-z and 0-9 with hyphens between them, not {text!r}"
+        raise row.broken(problem, key="id")
+    return text
 
 
 def _sourced(row: Row) -> _Sourced:
@@ -165,6 +182,11 @@ def _condition(row: Row) -> Condition:
         "applied_until",
         "ground_known",
     )
+    for key in ("citizenship", "except_citizenship", "basis", "purpose", "document"):
+        if row.has(key) and not row.texts(key):
+            raise row.broken("a list of none fits nobody", key=key)
+    if row.has("applied_from") and row.has("applied_until") and row.day("applied_from") > row.day("applied_until"):
+        raise row.broken("ends before it begins", key="applied_until")
     if row.has("ground_known") and not row.flag("ground_known"):
         raise row.broken("may only be true: a rule for unknown grounds stands after the one for known ones")
     return Condition(

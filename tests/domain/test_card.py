@@ -242,7 +242,7 @@ def test_an_end_may_be_taken_away_and_given() -> None:
 def test_stays_are_those_that_were_lived_open_ones_too() -> None:
     days = {"entered_on": date(2026, 12, 2), "left_on": date(2027, 1, 10)}
     counted = {state for state in State if stays_on([card(state, **days)])}
-    assert counted == {State.ACTIVE, State.DEPARTED, State.REPLACED}
+    assert counted == {State.ACTIVE, State.DEPARTED}
     assert stays_on([card(State.ACTIVE), card(State.DECLARED), card(State.DEPARTED)]) == [
         Stay(date(2026, 12, 2)),
         Stay(date(2026, 12, 2), date(2027, 1, 10)),

@@ -1,6 +1,6 @@
 # ruff: noqa: ANN401  one of two functions
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -50,7 +50,7 @@ def issued(
     *,
     on: str = "2026-12-01 05:00",
     at: datetime = DEMO_START,
-    former: Iterable[Card] = (),
+    former: Sequence[Card] = (),
     policy: Policy = POLICY,
     **where: str,
 ) -> tuple[Card, Card]:
@@ -381,7 +381,7 @@ def test_days_are_used_up_by_the_calendar_of_the_checkpoint() -> None:
 def test_where_no_day_will_ever_be_lawful_none_is_named() -> None:
     closed = Regime(row_id="closed", limits=(FixedEnd(name="decree", until=date(2026, 11, 20)),))
     with pytest.raises(RuleViolation) as refusal:
-        issued(policy=replace(POLICY, regimes=(closed,), _terms={}))
+        issued(policy=replace(POLICY, regimes=(closed,)))
     assert refusal.value.extra == {"limit": "decree", "since": "2026-11-21", "earliest_entry": None}
     [fault] = refusal.value.faults
     assert (fault.code, fault.values) == ("stay-used-up-for-good", {"limit": "decree", "since": "2026-11-21"})

@@ -19,7 +19,7 @@ def days_of(some: Sequence[Span]) -> set[int]:
 
 
 def test_days_are_the_ordinals_of_the_calendar() -> None:
-    assert (FIRST_DAY, NEVER) == (date(1, 1, 1).toordinal(), date(9999, 12, 31).toordinal())
+    assert (date(1, 1, 1).toordinal(), date(9999, 12, 31).toordinal()) == (FIRST_DAY, NEVER)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from tests.domain import stay_oracle
 from tests.domain.stay_oracle import Case, Rule
 from tests.domain.strategies import MIXES, cases
 
-
 HISTORIES = int(os.environ.get("HISTORIES", "2000"))
 """Of each kind; `make check` and mutation testing do with fewer."""
 

@@ -128,7 +128,7 @@ def test_a_broken_guide_is_refused_at_its_line(old: str, new: str, line: int, po
 @pytest.mark.parametrize("kind", DutyKind)
 def test_a_duty_without_a_step_is_refused_by_its_name(kind: DutyKind) -> None:
     step = re.compile(rf"  - kind: {kind}\n.*\n.*\n")
-    with pytest.raises(BrokenData, match=f"^own.yaml:3: no step for {kind}$") as broken:
+    with pytest.raises(BrokenData, match=f"^own.yaml:2: no step for {kind}$") as broken:
         read(step.sub("", SOUND))
     assert broken.value.pointer == "/steps"
 

@@ -282,7 +282,10 @@ class TestReading:
         with pytest.raises(BrokenData, match=r"^broken\.yaml:1: 'days' must be "):
             document(f"days: {text}").whole("days")
 
-    @pytest.mark.parametrize("text", ["2025-02-29", "2025-1-1", "2025-01-01T00:00:00Z", "01.01.2025", '"2025-13-01"', "true"])
+    @pytest.mark.parametrize(
+        "text",
+        ["2025-02-29", "2025-1-1", "2025-01-01T00:00:00Z", "01.01.2025", '"2025-13-01"', "true", "20250101"],
+    )
     def test_a_date_is_a_day_that_exists(self, text: str) -> None:
         with pytest.raises(BrokenData, match=r"^broken\.yaml:1: 'since' "):
             document(f"since: {text}").day("since")

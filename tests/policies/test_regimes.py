@@ -273,7 +273,13 @@ FREE = "a regime without limits judges nothing: say unlimited"
         ("sure: M", "sure: X", 31, "/regimes/0/limits/3/sure", "'sure' is 'X', allowed are Q, S, I, M, ?"),
         ("sure: M", "sure: yes", 31, "/regimes/0/limits/3/sure", "'sure' must be a text that is not blank"),
         ("sure: I}\n      - {kind: per", "x: 1}\n      - {kind: per", 30, "/regimes/0/limits/2/x", "unknown key 'x'"),
-        ("until: ground", "until: contract", 36, "/regimes/0/limits/8/until", "'until' is no date: 'contract'"),
+        (
+            "until: ground",
+            "until: contract",
+            36,
+            "/regimes/0/limits/8/until",
+            "'until' must be a date, YYYY-MM-DD, not 'contract'",
+        ),
         ("until: 2027-01-31", "until: 2027-02-29", 33, "/regimes/0/limits/5/until", "'until' is no date: '2027-02-29'"),
         (
             "{kind: unlimited, source: k, sure: Q}",
