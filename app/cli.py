@@ -26,7 +26,7 @@ from app.db.vault import WrongMasterKeyError
 from app.domain.errors import Refusal
 from app.main import create_app, open_registry, wait_for
 from app.policies import sentences
-from app.services import open_stays, sandboxes
+from app.services import judging, sandboxes
 from app.services.access import Registry, Role
 from app.simulation import demo as demo_world
 from app.simulation import specimens
@@ -273,7 +273,7 @@ def judge() -> None:
     """Judge the open cards of every sandbox anew, after an upgrade has changed a policy of the registry."""
 
     async def work(house: Registry) -> None:
-        for sandbox, count in await open_stays.judge_everywhere(house):
+        for sandbox, count in await judging.judge_everywhere(house):
             typer.echo(f"{sandbox.sandbox_id}  {sandbox.name}: {count} open cards got another end")
 
     _run(work)

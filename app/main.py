@@ -36,8 +36,8 @@ from app.db.engine import Database, Unavailable
 from app.db.vault import MasterKey
 from app.policies import reference as lists
 from app.policies import regimes, sentences
-from app.policies.calendars import working_days
 from app.policies.guides import guide
+from app.policies.working_days import working_days
 from app.services.access import Registry
 
 _PATIENCE = 30

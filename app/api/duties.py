@@ -16,7 +16,7 @@ from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
 from app.domain.conditions import Sure
-from app.domain.deadlines import Deadline, DutyKind, DutyState, Unit, Who
+from app.domain.duties import Deadline, DutyKind, DutyState, Unit, Who
 from app.policies import sentences
 from app.policies.guides import guide
 from app.services import duties

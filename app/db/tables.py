@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     literal_column,
+    text,
 )
 
 from app.db.types import Instant, Json
@@ -66,7 +67,13 @@ sandboxes = Table(
     Column("epoch", Integer, nullable=False, comment="moves when anything that callers cache has changed"),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
-    Column("drafts", Text, nullable=False, server_default="", comment="rows of the policy switched on, with a space"),
+    Column(
+        "drafts",
+        Text,
+        nullable=False,
+        server_default=text("''"),
+        comment="rows switched on, with a space",
+    ),
     CheckConstraint("clock_mode IN ('system', 'frozen', 'running')", name="clock_mode"),
     CheckConstraint("speed BETWEEN 1 AND 100000", name="speed"),
 )

@@ -13,7 +13,7 @@ from typing import TypeVar
 from app.domain.card import Visa
 from app.domain.clock import end_of_day
 from app.domain.conditions import Row, Sure, Traveller
-from app.domain.deadlines import Duty, DutyKind
+from app.domain.duties import Duty, DutyKind
 from app.domain.errors import Fault, RuleViolation, violation
 from app.domain.limits import FixedEnd, Limit, PerEntry
 from app.domain.presence import FIRST_DAY, NEVER

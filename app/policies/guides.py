@@ -6,7 +6,7 @@ from functools import cache
 from types import MappingProxyType
 
 from app.domain.conditions import Sure
-from app.domain.deadlines import DutyKind
+from app.domain.duties import DutyKind
 from app.policies import reading
 from app.policies.reading import Row
 

@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from app.domain.card import Basis, Purpose
 from app.domain.conditions import Condition, Sure
-from app.domain.deadlines import Duty, DutyKind, Unit, Who
+from app.domain.duties import Duty, DutyKind, Unit, Who
 from app.domain.identity import DocumentKind
 from app.domain.limits import (
     CalendarYear,

@@ -10,13 +10,13 @@ from app.domain import number as numbers
 from app.domain.card import Card, fact
 from app.domain.clock import end_of_day, local_day
 from app.domain.conditions import Sure
-from app.domain.deadlines import Deadline, Duty, DutyKind, DutyState, Unit, Who, deadlines, meet, of_kind
+from app.domain.duties import Deadline, Duty, DutyKind, DutyState, Unit, Who, deadlines, meet, of_kind
 from app.domain.errors import Forbidden, NotFound
 from app.domain.events import FactKind, Source
-from app.policies.calendars import working_days
+from app.policies.working_days import working_days
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember
-from app.services.open_stays import traveller_of
+from app.services.judging import traveller_of
 from app.services.recording import fact_steps, store
 
 

@@ -17,7 +17,7 @@ from app.policies import regimes
 from app.policies.reading import BrokenData
 from app.policies.regimes import read_json
 from app.services.access import Context, StaleCallerError, unit_of_work
-from app.services.open_stays import judge_anew
+from app.services.judging import judge_anew
 
 _MOST_POLICIES = 50
 """Of a sandbox's own; a document may have a mebibyte."""

@@ -31,8 +31,8 @@ def upgrade() -> None:
             "drafts",
             sa.Text(),
             nullable=False,
-            server_default="",
-            comment="rows of the policy switched on, with a space",
+            server_default=sa.text("''"),
+            comment="rows switched on, with a space",
         ),
     )
 

@@ -5,9 +5,9 @@ import re
 import pytest
 from httpx2 import AsyncClient, Response
 
-from app.services import open_stays
+from app.services import judging
 from app.services.access import Context
-from app.services.open_stays import OpenCard
+from app.services.judging import OpenCard
 from tests.api.bodies import MOSCOW_AIR, VISA, Body, declaration, entering, policy
 from tests.api.conftest import NewColleague, NewTester
 from tests.api.contract import code_of, faults_of
@@ -208,7 +208,7 @@ async def test_cards_of_other_sandboxes_are_not_compared(client: AsyncClient, ne
 
 async def test_cards_are_read_page_by_page(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that any number of them fits into memory; whoever has former stays is on one page all the same."""
-    monkeypatch.setattr("app.services.open_stays._PAGE", 2)
+    monkeypatch.setattr("app.services.judging._PAGE", 2)
     numbers = []
     for index in range(5):
         for month in ("05", "06", "07"):
@@ -219,7 +219,7 @@ async def test_cards_are_read_page_by_page(client: AsyncClient, monkeypatch: pyt
     pages: list[int] = []
 
     async def counted(ctx: Context, after: str) -> list[OpenCard]:
-        page = await open_stays.open_cards(ctx, after)
+        page = await judging.open_cards(ctx, after)
         pages.append(len(page))
         return page
 

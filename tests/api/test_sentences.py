@@ -10,7 +10,7 @@ from httpx2 import AsyncClient
 
 import app as package
 from app.domain.border import Reason
-from app.domain.deadlines import DutyState
+from app.domain.duties import DutyState
 from app.domain.limits import Limit
 from app.domain.stay import Assessment
 from app.policies import sentences

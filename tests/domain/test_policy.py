@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.card import Basis, Purpose
 from app.domain.conditions import Condition, Row, Sure, Traveller
-from app.domain.deadlines import Duty, DutyKind, Unit, Who
+from app.domain.duties import Duty, DutyKind, Unit, Who
 from app.domain.errors import Fault, RuleViolation
 from app.domain.identity import DocumentKind
 from app.domain.limits import CalendarYear, FixedEnd, Limit, PerEntry, Unlimited

@@ -509,3 +509,34 @@ def test_the_tightest_limit_is_the_one_with_no_day_left() -> None:
 def test_a_stay_that_cannot_begin_says_when_one_can() -> None:
     used = UsedUp(limit="rolling", since=date(2026, 1, 2), earliest_entry=date(2026, 3, 4))
     assert used.told() == {"limit": "rolling", "since": "2026-01-02", "earliest_entry": "2026-03-04"}
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        Unlimited(name="none"),
+        CalendarYear(name="year", max_days=90),
+        Rolling(name="window", max_days=90, window_days=180),
+        PeriodFromFirstEntry(name="period", max_days=90, period_days=180),
+        Continuous(name="stay", max_days=90),
+    ],
+    ids=lambda limit: limit.name,
+)
+def test_the_calendar_ends_and_nobody_enters_after_it(limit: Limit) -> None:
+    last = date(9999, 12, 31)
+    told = assess([Stay(last)], always([limit]), last)
+    assert (told.days_left, told.earliest_entry) == (None if limit.name == "none" else 89, None)
+    assert assess([], always([limit]), last).earliest_entry == last
+
+
+def test_a_year_used_up_in_the_last_year_of_the_calendar_opens_no_more() -> None:
+    used = [Stay(date(9999, 1, 1), date(9999, 3, 31))]
+    assert entering(used, always([CalendarYear(name="year", max_days=90)]), date(9999, 12, 31)) == UsedUp(
+        limit="year", since=date(9999, 4, 1), earliest_entry=None
+    )
+
+
+def test_a_longer_stay_may_leave_a_booking_lawful_that_a_shorter_one_would_not() -> None:
+    four_in_ten = always([PeriodFromFirstEntry(name="period", max_days=4, period_days=10)])
+    stays = [Stay(date(2026, 1, 7), date(2026, 1, 7)), Stay(date(2026, 1, 24), date(2026, 1, 28))]
+    assert assess(stays, four_in_ten, date(2026, 1, 15)).longest_stay == 3

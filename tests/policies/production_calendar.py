@@ -1,7 +1,7 @@
 """The production calendar as the package `holidays` carries it, frozen into a data file: `make calendar`.
 
 The registry reads the file and not the package, so that a term does not move when a dependency is upgraded;
-`test_calendars.py` says when the two have parted.
+`test_working_days.py` says when the two have parted.
 """
 
 from collections.abc import Iterable

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from app.domain.conditions import Sure
-from app.domain.deadlines import DutyKind
+from app.domain.duties import DutyKind
 from app.policies import reading
 from app.policies.guides import Advice, Guide, Step, guide, read_guide
 from app.policies.reading import BrokenData

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.card import Basis, Purpose
 from app.domain.conditions import Condition, Sure, Traveller
-from app.domain.deadlines import Duty, DutyKind, Unit, Who
+from app.domain.duties import Duty, DutyKind, Unit, Who
 from app.domain.identity import DocumentKind
 from app.domain.limits import (
     CalendarYear,

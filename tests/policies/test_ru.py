@@ -8,14 +8,14 @@ import pytest
 
 from app.domain.card import Basis, Purpose, State
 from app.domain.conditions import Traveller
-from app.domain.deadlines import Deadline, DutyKind, Unit, Who, deadlines
+from app.domain.duties import Deadline, DutyKind, Unit, Who, deadlines
 from app.domain.errors import RuleViolation
 from app.domain.identity import DocumentKind
 from app.domain.limits import Limit
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 from app.domain.stay import Ending, Overstay, UsedUp, assess, entering, on_day
-from app.policies.calendars import working_days
+from app.policies.working_days import working_days
 from tests.builders import POLICY, card, utc
 
 ANYBODY = Traveller(citizenship="USA", basis=Basis.VISA_FREE, purpose=Purpose.TOURISM, document=DocumentKind.PASSPORT)

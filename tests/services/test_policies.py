@@ -19,7 +19,7 @@ from app.domain.border import Reason
 from app.domain.card import Basis, Card, State, Status, replay
 from app.domain.errors import Conflict, NotFound, RuleViolation
 from app.policies import regimes
-from app.services import border, cards, open_stays, policies, sandboxes
+from app.services import border, cards, policies, sandboxes
 from app.services.access import Context, Registry
 from app.services.cards import Shown
 from app.services.policies import Change
@@ -229,7 +229,7 @@ async def test_former_stays_are_counted_by_the_new_rules(ctx: Context) -> None:
 
 
 async def test_every_open_card_is_judged_once_over_many_pages(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.open_stays._PAGE", 2)
+    monkeypatch.setattr("app.services.judging._PAGE", 2)
     made = [await issued(ctx, f"FA000000{one}") for one in range(5)]
     for place in (0, 3):  # more rows than fit a page, of one traveller
         for _ in range(3):
@@ -374,10 +374,10 @@ async def test_after_an_upgrade_every_sandbox_is_judged_by_its_own_rules_anew_an
     async def every(_: Registry) -> list[Sandbox]:  # the database has those of other tests too
         return ours
 
-    monkeypatch.setattr("app.services.open_stays.every", every)
+    monkeypatch.setattr("app.services.judging.every", every)
     later = regimes.read_json(json.dumps(ru(99, max_days=30, name="ru")))
     upgraded = Registry(ctx.db, ctx.registry.master, ctx.registry.dice, {**ctx.registry.policies, "ru": later})
-    assert await open_stays.judge_everywhere(upgraded) == list(zip(ours, [1, 1, 0], strict=True))
+    assert await judging.judge_everywhere(upgraded) == list(zip(ours, [1, 1, 0], strict=True))
     found = [await shown(one, card) for one, card in zip((ctx, *others), made, strict=True)]
     assert [card.last_lawful_day for card in found] == [date(2026, 12, 30), date(2026, 12, 30), date(2027, 1, 19)]
     assert [card.policy_version for card in found] == [99, 99, 1]

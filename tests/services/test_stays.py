@@ -167,7 +167,7 @@ def summed(found: list[ComparedCard]) -> Summary:
 async def test_every_open_card_comes_once_however_long_the_pages(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, page: int, at_once: int
 ) -> None:
-    monkeypatch.setattr("app.services.open_stays._PAGE", page)
+    monkeypatch.setattr("app.services.judging._PAGE", page)
     monkeypatch.setattr("app.services.stays._AT_ONCE", at_once)
     await stayed(ctx, "2026-02-01", "2026-02-05")
     await stayed(ctx, "2026-03-01", "2026-03-05")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.domain.calendar import WorkingDays
 from app.domain.card import Card, State
 from app.domain.conditions import Sure
-from app.domain.deadlines import Deadline, Duty, DutyKind, DutyState, Unit, Who, deadlines, meet, of_kind
+from app.domain.duties import Deadline, Duty, DutyKind, DutyState, Unit, Who, deadlines, meet, of_kind
 from app.domain.errors import Conflict, Fault, NotFound, RuleViolation
 from tests.builders import card, utc
 

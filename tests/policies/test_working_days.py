@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 from holidays import country_holidays
 
-from app.policies import calendars, reading
+from app.policies import reading, working_days
 from app.policies.reading import BrokenData
 from tests.policies import production_calendar
 
@@ -43,20 +43,20 @@ def days(first: int, last: int) -> Iterator[date]:
 class TestTheCalendar:
     @pytest.mark.parametrize(("year", "count"), WORKING_DAYS.items())
     def test_working_days_of_a_year(self, year: int, count: int) -> None:
-        assert sum(map(calendars.working_days().is_working, days(year, year))) == count
+        assert sum(map(working_days.working_days().is_working, days(year, year))) == count
 
     def test_it_covers_2015_to_2027_and_is_settled_until_2026(self) -> None:
-        calendar = calendars.working_days()
+        calendar = working_days.working_days()
         assert (calendar.begins, calendar.until, calendar.settled_until) == (2015, 2027, 2026)
 
     def test_weekend_days_that_the_decrees_made_working_ones(self) -> None:
-        assert calendars.working_days().worked == dates(WORKED)
+        assert working_days.working_days().worked == dates(WORKED)
 
     def test_days_off_that_the_decrees_moved(self) -> None:
-        assert calendars.working_days().days_off >= dates(MOVED)
+        assert working_days.working_days().days_off >= dates(MOVED)
 
     def test_every_other_day_off_is_a_holiday_or_the_monday_after_one(self) -> None:
-        calendar = calendars.working_days()
+        calendar = working_days.working_days()
         for day in calendar.days_off - dates(MOVED):
             weekend = [day - timedelta(days=back) for back in (1, 2)] if day.weekday() == 0 else []
             assert any((one.month, one.day) in calendar.holidays for one in (day, *weekend))
@@ -73,29 +73,29 @@ class TestTheCalendar:
         ],
     )
     def test_a_term_of_working_days(self, day: date, count: int, last: date, provisional: bool) -> None:  # noqa: FBT001
-        calendar = calendars.working_days()
+        calendar = working_days.working_days()
         assert calendar.after(day, count) == last
         assert calendar.is_provisional(last) is provisional
 
     @pytest.mark.parametrize("day", ["2020-04-01", "2020-06-24", "2020-07-01", "2021-05-04", "2021-11-01"])
     def test_days_that_the_president_declared_non_working_are_counted(self, day: str) -> None:
-        assert calendars.working_days().is_working(date.fromisoformat(day))
+        assert working_days.working_days().is_working(date.fromisoformat(day))
 
     def test_it_is_read_once(self) -> None:
-        assert calendars.working_days() is calendars.working_days()
+        assert working_days.working_days() is working_days.working_days()
 
 
 class TestDrift:
     """When these fail after `make lock`, read what the package has changed, then run `make calendar`."""
 
     def test_every_day_is_what_the_package_says_today(self) -> None:
-        russia, calendar = production_calendar.carried(), calendars.working_days()
+        russia, calendar = production_calendar.carried(), working_days.working_days()
         covered = days(calendar.begins, calendar.until)
         assert [day for day in covered if calendar.is_working(day) is not russia.is_working_day(day)] == []
 
     def test_public_holidays_are_those_of_a_year_without_decree(self) -> None:
         holidays = {(day.month, day.day) for day in country_holidays("RU", years=2099)}
-        assert set(calendars.working_days().holidays) == holidays
+        assert set(working_days.working_days().holidays) == holidays
 
     def test_the_file_is_what_the_script_writes(self) -> None:
         frozen = production_calendar.FILE.read_text(encoding="utf-8")
@@ -150,4 +150,4 @@ class TestABrokenFile:
     @staticmethod
     def refuses(text: str, line: int, problem: str) -> None:
         with pytest.raises(BrokenData, match=re.escape(f"broken.yaml:{line}: {problem}")):
-            calendars.read_working_days(reading.parse(text, filename="broken.yaml"))
+            working_days.read_working_days(reading.parse(text, filename="broken.yaml"))
