@@ -19,7 +19,7 @@ from app.domain.border import Reason
 from app.domain.card import Basis, Card, State, Status, replay
 from app.domain.errors import Conflict, NotFound, RuleViolation
 from app.policies import regimes
-from app.services import border, cards, policies, sandboxes
+from app.services import border, cards, judging, policies, sandboxes
 from app.services.access import Context, Registry
 from app.services.cards import Shown
 from app.services.policies import Change
