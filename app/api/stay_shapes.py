@@ -28,7 +28,7 @@ from app.services.stays import Rules
 
 _MOST_DAYS = 36_525
 MOST_STAYS = 500
-_MOST_RULES = 20
+_MOST_RULES = 10
 
 Days = Annotated[StrictInt, Field(ge=1, le=_MOST_DAYS)]
 PolicyId = Annotated[

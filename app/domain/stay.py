@@ -231,8 +231,17 @@ def _longest_stay(past: Presence, stays: Sequence[Stay], terms: Terms, today: in
 
 
 def _shortest_by_period(past: Presence, terms: Terms, today: int, longest: int) -> list[int]:
+    """List the lengths with which a stay reaches into another period that may judge a booking, the longest first.
+
+    While a limit is in force it bounds the stay, so that these are few.
+    """
     shortest = {1}
-    for limit in (limit for rules in terms for limit in rules.limits if isinstance(limit, PeriodFromFirstEntry)):
-        ends = past.period(today, limit.period_days) + limit.period_days
-        shortest.update(range(ends - today + 1, longest + 1, limit.period_days))
+    for rules in terms:
+        for limit in rules.limits:
+            if isinstance(limit, PeriodFromFirstEntry) and limit.max_days < limit.period_days:
+                length = limit.period_days
+                reached = past.period(today, length) + length
+                reached += max(0, rules.begins - length - reached) // length * length
+                last = min(today + longest - 1, rules.until)
+                shortest.update(day - today + 1 for day in range(reached, last + 1, length))
     return sorted(shortest, reverse=True)

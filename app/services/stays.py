@@ -23,7 +23,7 @@ from app.services.policies import find
 
 _AT_ONCE = 100
 """Cards that are compared in one go: a few milliseconds."""
-_FARTHEST = 200 * 366
+_FARTHEST = 100 * 366
 """Days between a stay and the day that is asked about: farther is a slip of the hand, and long to count."""
 
 
