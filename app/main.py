@@ -136,6 +136,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _read_data() -> None:
     """Read every data file now: a broken one stops the start, not a request."""
     regimes.policies(), working_days(), guide()
-    sentences.problems(), sentences.faults(), sentences.notes(), sentences.limits(), sentences.states()
+    sentences.problems(), sentences.faults(), sentences.notes(), sentences.limits()
     for read in (lists.countries, lists.checkpoints, lists.purposes, lists.bases, lists.document_types):
         read()

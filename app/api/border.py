@@ -124,7 +124,9 @@ def _answer(request: Request, crossed: Crossed) -> Response:
         {
             "decision": crossed.decision,
             "reason": crossed.reason,
-            "sentence": sentences.notes()[crossed.reason].told(language),
+            "sentence": sentences.notes()[crossed.reason].told(
+                language, {name: value for name, value in (crossed.used_up or {}).items() if value is not None}
+            ),
             "missing": crossed.missing,
             "used_up": crossed.used_up,
             "fact": render.fact_text(crossed.fact_id),

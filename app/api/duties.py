@@ -17,8 +17,7 @@ from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
 from app.domain.conditions import Sure
 from app.domain.duties import Deadline, DutyKind, DutyState, Unit, Who
-from app.policies import sentences
-from app.policies.guides import guide
+from app.policies.guides import Term, guide
 from app.services import duties
 from app.services.access import Scope
 
@@ -225,9 +224,9 @@ def _told(one: Deadline, language: str) -> dict[str, object]:
 def _by(one: Deadline, language: str) -> str:
     """Say by when, and where the duty stands."""
     if one.due_on is None:
-        code = "due_unknown" if one.duty.unit is Unit.UNKNOWN else "due_never"
+        term = Term.DUE_UNKNOWN if one.duty.unit is Unit.UNKNOWN else Term.DUE_NEVER
     else:
-        code = "due_provisional" if one.provisional else "due_by"
-    state = sentences.states()[one.state].told(language)
-    values = {"due_on": str(one.due_on), "zone": one.zone, "state": state}
-    return sentences.notes()[code].told(language, values)
+        term = Term.DUE_PROVISIONAL if one.provisional else Term.DUE_BY
+    texts = guide()
+    state = texts.states[one.state][language]
+    return texts.by[term][language].format(due_on=one.due_on, zone=one.zone, state=state)

@@ -161,9 +161,16 @@ _POSTGRESQL_SETTINGS = {
 
 
 _REAL_NOW = select(func.clock_timestamp().label("now"))
-_ACTIVITY = table("pg_stat_activity", column("datname"), column("pid"), column("xact_start", TIMESTAMP(timezone=True)))
+_ACTIVITY = table(
+    "pg_stat_activity",
+    column("datname"),
+    column("application_name"),
+    column("pid"),
+    column("xact_start", TIMESTAMP(timezone=True)),
+)
 _EARLIER = select(func.count().label("running")).where(
     _ACTIVITY.c.datname == func.current_database(),
+    _ACTIVITY.c.application_name == func.current_setting("application_name"),  # not a backup, not autovacuum
     _ACTIVITY.c.pid != func.pg_backend_pid(),
     _ACTIVITY.c.xact_start < bindparam("since", type_=TIMESTAMP(timezone=True)),
 )

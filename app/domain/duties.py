@@ -116,7 +116,7 @@ def meet(deadline: Deadline, card: Card, met_on: date, at: datetime) -> None:
     """Make sure that a duty may be recorded as met on `met_on`.
 
     Conflict `duty-already-met`, or `met-by-departure` for what only an exit meets; RuleViolation for a day before the
-    entry or after today.
+    entry, after the exit or after today.
     """
     if deadline.duty.unit is Unit.LAST_LAWFUL_DAY:
         raise Conflict("met-by-departure")
@@ -124,6 +124,8 @@ def meet(deadline: Deadline, card: Card, met_on: date, at: datetime) -> None:
         raise Conflict("duty-already-met", extra={"met_on": deadline.met_on.isoformat()})
     if card.entered_on is not None and met_on < card.entered_on:
         raise violation("/met_on", "before-the-entry", entered_on=card.entered_on.isoformat())
+    if card.left_on is not None and met_on > card.left_on:
+        raise violation("/met_on", "after-the-exit", left_on=card.left_on.isoformat())
     if met_on > local_day(at, card.zone):
         raise violation("/met_on", "in-the-future")
 

@@ -11,9 +11,10 @@ from app.domain.stay import Assessment, Overstay
 
 def explain(told: Assessment) -> list[Note]:
     """Tell the rules, then the five numbers, each with what it rests on."""
+    if not told.standings and told.ended_by is None:
+        return [Note(code="stay_not_judged")]
     return [
         *(Note(code=f"rule_{note.code}", values=note.values) for note in (rule(one.limit) for one in told.standings)),
-        *([] if told.standings else [Note(code="stay_not_judged")]),
         *_counted(told),
         *_current_stay(told),
         _earliest_entry(told),
@@ -54,6 +55,9 @@ def _current_stay(told: Assessment) -> Iterator[Note]:
             yield Note(code="stay_ends", values=values | {"last_lawful_day": str(told.last_lawful_day)})
         else:
             yield Note(code="stay_never_lawful" if told.ended_by else "stay_has_no_end", values=values)
+    if told.ending is not None and told.ending not in {one.limit for one in told.standings}:
+        later = rule(told.ending)
+        yield Note(code="other_rule_ends", values={**later.values, "source": told.ending.source or ""})
     if over := told.overstay:
         values = {"from": str(over.begins_on), "to": str(over.until), "days": str(over.days), "limit": over.limit}
         yield Note(code="stay_overstayed", values=values)

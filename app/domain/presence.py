@@ -41,8 +41,7 @@ def merged(recorded: Iterable[Span], until: int) -> list[Span]:
         if begins > until:
             break
         if spans and begins < spans[-1][1]:
-            if ends > spans[-1][1]:
-                spans[-1] = spans[-1][0], ends
+            spans[-1] = spans[-1][0], max(spans[-1][1], ends)
         else:
             spans.append((begins, ends))
     return [(begins, min(ends, until)) for begins, ends in spans]

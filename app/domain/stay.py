@@ -6,7 +6,7 @@ judged by the limits in force on that day. CONTRACTS §5 is the definition; `lim
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from operator import attrgetter
 
@@ -69,6 +69,8 @@ class Assessment:
     overstay: Overstay | None
     standings: tuple[Standing, ...]
     regime: str | None
+    ending: Limit | None = field(default=None, compare=False)
+    """The limit behind `ended_by`: not one of the standings where the rules change before the stay ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ def assess(stays: Sequence[Stay], terms: Terms, on: date) -> Assessment:
         overstay=_overstay(past, terms),
         standings=standings,
         regime=rules.regime,
+        ending=end[1] if end else None,
     )
 
 

@@ -2,16 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
 
 from app.domain.conditions import Sure
-from app.domain.duties import DutyKind
+from app.domain.duties import DutyKind, DutyState
 from app.policies import reading
-from app.policies.reading import Row
+from app.policies.reading import Choice, Row
 
 Texts = Mapping[str, str]
 """A text by language."""
+
+
+class Term(StrEnum):
+    """How the end of a term is told."""
+
+    DUE_BY = "due_by"
+    DUE_UNKNOWN = "due_unknown"
+    DUE_PROVISIONAL = "due_provisional"
+    DUE_NEVER = "due_never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +45,11 @@ class Advice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guide:
-    """All texts; every one of them in all `languages`."""
+    """All texts; every one of them in all `languages`. `by` tells by when, `states` how a duty stands."""
 
     languages: tuple[str, ...]
+    by: Mapping[Term, Texts]
+    states: Mapping[DutyState, Texts]
     steps: Mapping[DutyKind, Step]
     advice: tuple[Advice, ...]
 
@@ -50,7 +62,7 @@ def guide() -> Guide:
 
 def read_guide(document: Row) -> Guide:
     """Read a guide from its document."""
-    document.only("languages", "steps", "advice")
+    document.only("languages", "steps", "advice", "by", "states")
     languages = document.texts("languages")
     rows = {row.choice("kind", DutyKind): row for row in reading.unique(document.rows("steps"), "kind").values()}
     if missing := [kind for kind in DutyKind if kind not in rows]:
@@ -60,7 +72,14 @@ def read_guide(document: Row) -> Guide:
         languages=languages,
         steps=MappingProxyType({kind: _step(row, languages) for kind, row in rows.items()}),
         advice=tuple(_advice(row, languages) for row in reading.unique(document.rows("advice"), "code").values()),
+        by=_each(document.row("by"), Term, languages),
+        states=_each(document.row("states"), DutyState, languages),
     )
+
+
+def _each(row: Row, choices: type[Choice], languages: tuple[str, ...]) -> Mapping[Choice, Texts]:
+    row.only(*(choice.value for choice in choices))
+    return MappingProxyType({choice: _texts(row.row(choice.value), languages) for choice in choices})
 
 
 def _step(row: Row, languages: tuple[str, ...]) -> Step:

@@ -34,6 +34,8 @@ FILES: Mapping[str, str] = MappingProxyType({"ru": "ru.yaml", "schengen": "schen
 
 MOST_DAYS = 36_525
 """A hundred years: more is a slip of the hand."""
+_MOST_ROWS = 500
+_LATEST_VERSION = 2**31 - 1
 
 _FIGURES: Mapping[type[Limit], Sequence[str]] = {
     Rolling: ("max_days", "window_days"),
@@ -80,7 +82,7 @@ def read_policy(document: Row) -> Policy:
     title.only("en", "ru")
     policy = Policy(
         policy_id=document.text("policy"),
-        version=_figure(document, "version"),
+        version=_figure(document, "version", most=_LATEST_VERSION),
         title={language: title.text(language) for language in ("en", "ru")},
         declaration_grace_days=_grace(document.row("declaration_grace_days")),
         exemptions=tuple(_exemption(row) for row in document.rows("exemptions")),
@@ -89,6 +91,9 @@ def read_policy(document: Row) -> Policy:
         duties=tuple(_duty(row) for row in document.rows("deadlines")),
     )
     rows = [row for key in ("exemptions", "declarations", "regimes", "deadlines") for row in _optional(document, key)]
+    if len(rows) > _MOST_ROWS:
+        problem = f"at most {_MOST_ROWS} rows"
+        raise document.broken(problem)
     reading.unique(rows, "id")
     return policy
 
@@ -104,10 +109,10 @@ def _optional(document: Row, key: str) -> list[Row]:
     return document.rows(key) if document.has(key) else []
 
 
-def _figure(row: Row, key: str, *, least: int = 1) -> int:
+def _figure(row: Row, key: str, *, least: int = 1, most: int = MOST_DAYS) -> int:
     figure = row.whole(key)
-    if not least <= figure <= MOST_DAYS:
-        problem = f"{key!r} must be from {least} to {MOST_DAYS}"
+    if not least <= figure <= most:
+        problem = f"{key!r} must be from {least} to {most}"
         raise row.broken(problem, key=key)
     return figure
 

@@ -64,12 +64,6 @@ def limits() -> Mapping[str, Sentence]:
     return _sentences("limits")
 
 
-@cache
-def states() -> Mapping[str, Sentence]:
-    """Read how duties stand, by state."""
-    return _sentences("states")
-
-
 def _sentences(section: str) -> Mapping[str, Sentence]:
     rows = reading.unique(reading.load(_FILE).rows(section), "code")
     for row in rows.values():

@@ -142,10 +142,20 @@ class Registry:
         key = caller.policy, caller.own_policy, caller.drafts
         policy = self._policies.get(key)
         if policy is None:
-            if len(self._policies) >= _KEPT_POLICIES:
-                self._policies.clear()
-            policy = self.policies[caller.policy] if caller.own_policy is None else read_json(caller.own_policy)
-            policy = self._policies[key] = policy.with_drafts(caller.drafts)
+            own = caller.own_policy
+            policy = self.policies[caller.policy] if own is None else self.own_policy(own)
+            policy = self._kept(key, policy.with_drafts(caller.drafts))
+        return policy
+
+    def own_policy(self, document: str) -> Policy:
+        """Read a sandbox's own policy from its document, once."""
+        key = "", document, frozenset[str]()
+        return self._policies.get(key) or self._kept(key, read_json(document))
+
+    def _kept(self, key: tuple[str, str | None, frozenset[str]], policy: Policy) -> Policy:
+        if len(self._policies) >= _KEPT_POLICIES:
+            self._policies.clear()
+        self._policies[key] = policy
         return policy
 
     async def ping(self) -> None:

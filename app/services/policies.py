@@ -19,8 +19,8 @@ from app.policies.regimes import read_json
 from app.services.access import Context, StaleCallerError, unit_of_work
 from app.services.judging import judge_anew
 
-_MOST_POLICIES = 50
-"""Of a sandbox's own; a document may have a mebibyte."""
+_MOST_POLICIES = 20
+"""Of a sandbox's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ async def listing(ctx: Context) -> list[Installed]:
     own = await stored.every(ctx.db, ctx.caller.sandbox_id)
     return [
         *(_shown(ctx, policy) for policy in ctx.registry.policies.values()),
-        *(_shown(ctx, read_json(row["document"]), row["installed_at"]) for row in own),
+        *(_shown(ctx, ctx.registry.own_policy(row["document"]), row["installed_at"]) for row in own),
     ]
 
 
@@ -83,7 +83,7 @@ async def find(ctx: Context, policy_id: str, pointer: str, *, within: Session | 
     row = await stored.load(within or ctx.db, ctx.caller.sandbox_id, policy_id)
     if row is None:
         raise violation(pointer, "unknown-policy", policy=policy_id)
-    return read_json(row["document"])
+    return ctx.registry.own_policy(row["document"])
 
 
 def _shown(ctx: Context, policy: Policy, installed_at: datetime | None = None) -> Installed:

@@ -165,7 +165,7 @@ async def test_a_stay_without_an_end_has_no_day_to_leave(client: AsyncClient) ->
     contract = {"basis": "residence_application", "purpose": "private"}
     one = (await deadlines(client, await arrived(client, **contract)))["departure"]
     assert (one["due_on"], one["due_at"], one["state"]) == (None, None, "open")
-    assert one["sentence"] == "The stay has no end."
+    assert one["sentence"] == "The stay has no end; open."
 
 
 async def test_a_declared_card_has_no_deadline_yet(client: AsyncClient) -> None:

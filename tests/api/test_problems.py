@@ -211,7 +211,7 @@ async def policy_in_force(scene: Scene) -> Response:
 
 
 async def too_many_policies(scene: Scene) -> Response:
-    for count in range(50):
+    for count in range(20):
         await scene.client.put(f"/v1/policies/mine-{count}", json=policy(f"mine-{count}"))
     return await scene.client.put("/v1/policies/one-more", json=policy("one-more"))
 

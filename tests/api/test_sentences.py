@@ -10,7 +10,6 @@ from httpx2 import AsyncClient
 
 import app as package
 from app.domain.border import Reason
-from app.domain.duties import DutyState
 from app.domain.limits import Limit
 from app.domain.stay import Assessment
 from app.policies import sentences
@@ -19,7 +18,7 @@ from app.policies.regimes import policies
 
 def test_every_code_has_both_languages_and_no_place_is_lost_in_one() -> None:
     everything = [*sentences.faults().values(), *sentences.notes().values()]
-    everything += [*sentences.limits().values(), *sentences.states().values()]
+    everything += sentences.limits().values()
     for problem in sentences.problems().values():
         everything += [problem.title, problem.detail, problem.advice]
     for sentence in everything:
@@ -115,7 +114,7 @@ def _made_up() -> set[str]:
         every += kind.__subclasses__()
     kinds = {kind.kind for kind in every if not isabstract(kind)}
     assert len(kinds) == 7
-    told = {field.name for field in fields(Assessment)} - {"on", "entered_on", "standings", "regime"}
+    told = {field.name for field in fields(Assessment)} - {"on", "entered_on", "standings", "regime", "ending"}
     return {f"{form}_{kind}" for form in ("rule", "short") for kind in kinds} | {f"differs_{name}" for name in told}
 
 
@@ -123,7 +122,6 @@ def test_every_code_that_is_put_together_has_its_sentence() -> None:
     assert _made_up() <= sentences.notes().keys()
 
 
-def test_every_limit_of_a_policy_and_every_state_of_a_duty_is_called_something() -> None:
+def test_every_limit_of_a_policy_is_called_something() -> None:
     names = {limit.name for policy in policies().values() for one in policy.regimes for limit in one.limits}
     assert names <= sentences.limits().keys()
-    assert sentences.states().keys() == set(DutyState)

@@ -15,8 +15,8 @@ from app.domain.limits import (
     Rolling,
     Unlimited,
 )
-from app.domain.presence import Stay
-from app.domain.stay import Assessment, Overstay, always, assess
+from app.domain.presence import NEVER, Stay
+from app.domain.stay import Assessment, InForce, Overstay, always, assess
 
 ROLLING = Rolling(name="rolling", max_days=90, window_days=180)
 YEAR = CalendarYear(name="calendar_year", max_days=90)
@@ -138,13 +138,20 @@ def test_without_limits_nothing_is_counted_and_nothing_ends() -> None:
 
 
 def test_a_day_without_rules_is_said_not_to_be_judged() -> None:
-    assert explain(told()) == [
-        note("stay_not_judged"),
-        note("days_unlimited"),
-        note("stay_has_no_end", entered_on="2026-12-02", limit=""),
-        note("earliest_entry", earliest_entry="2026-12-12"),
-        note("longest_stay_unlimited", on="2026-12-11"),
-    ]
+    assert explain(told()) == [note("stay_not_judged")]
+
+
+def test_a_limit_that_is_not_in_force_yet_is_told_where_it_ends_the_stay() -> None:
+    later = date(2026, 7, 18).toordinal()
+    visit = PerEntry(name="per_entry", max_days=30, source="an agreement")
+    terms = (
+        InForce(begins=1, until=later - 1, limits=(YEAR,)),
+        InForce(begins=later, until=NEVER, limits=(visit,)),
+    )
+    notes = explain(assess([Stay(date(2026, 7, 1))], terms, date(2026, 7, 10)))
+    [told_later] = [one for one in notes if one.code == "other_rule_ends"]
+    assert told_later.values == {"limit": "per_entry", "max_days": "30", "source": "an agreement"}
+    assert [one.code for one in explain(told(YEAR))].count("other_rule_ends") == 0
 
 
 def test_of_several_limits_all_are_told_before_all_are_counted() -> None:

@@ -16,8 +16,19 @@ from app.domain.limits import (
     Rolling,
     Unlimited,
 )
-from app.domain.presence import NEVER, Stay
-from app.domain.stay import Ending, InForce, Overstay, Terms, UsedUp, always, assess, ending, entering
+from app.domain.presence import NEVER, Presence, Span, Stay
+from app.domain.stay import (
+    Ending,
+    InForce,
+    Overstay,
+    Terms,
+    UsedUp,
+    _shortest_by_period,
+    always,
+    assess,
+    ending,
+    entering,
+)
 
 DAY = timedelta(days=1)
 YEAR = CalendarYear(name="calendar_year", max_days=90)
@@ -509,6 +520,34 @@ def test_the_tightest_limit_is_the_one_with_no_day_left() -> None:
 def test_a_stay_that_cannot_begin_says_when_one_can() -> None:
     used = UsedUp(limit="rolling", since=date(2026, 1, 2), earliest_entry=date(2026, 3, 4))
     assert used.told() == {"limit": "rolling", "since": "2026-01-02", "earliest_entry": "2026-03-04"}
+
+
+@pytest.mark.parametrize(
+    ("spans", "terms", "today", "longest", "expected"),
+    [
+        ([], always([ROLLING]), 100, 50, [1]),
+        ([], always([PeriodFromFirstEntry(name="p", max_days=10, period_days=10)]), 100, 50, [1]),  # limits nothing
+        ([], always([PeriodFromFirstEntry(name="p", max_days=4, period_days=10)]), 100, 10, [1]),
+        ([], always([PeriodFromFirstEntry(name="p", max_days=4, period_days=10)]), 100, 11, [11, 1]),
+        ([], always([PeriodFromFirstEntry(name="p", max_days=4, period_days=10)]), 100, 25, [21, 11, 1]),
+        ([(95, 96)], always([PeriodFromFirstEntry(name="p", max_days=4, period_days=10)]), 100, 9, [6, 1]),
+        (
+            [(95, 96)],
+            (
+                InForce(begins=1, until=139, limits=()),
+                InForce(begins=140, until=169, limits=(PeriodFromFirstEntry(name="p", max_days=4, period_days=10),)),
+                InForce(begins=170, until=NEVER, limits=()),
+            ),
+            100,
+            99,
+            [66, 56, 46, 36, 26, 1],  # from the period before the rule's first day to the last that begins under it
+        ),
+    ],
+)
+def test_the_periods_that_a_stay_may_reach_into_are_few(
+    spans: list[Span], terms: Terms, today: int, longest: int, expected: list[int]
+) -> None:
+    assert _shortest_by_period(Presence(spans), terms, today, longest) == expected
 
 
 @pytest.mark.parametrize(

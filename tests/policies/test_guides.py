@@ -3,15 +3,17 @@ import re
 import pytest
 
 from app.domain.conditions import Sure
-from app.domain.duties import DutyKind
+from app.domain.duties import DutyKind, DutyState
 from app.policies import reading
-from app.policies.guides import Advice, Guide, Step, guide, read_guide
+from app.policies.guides import Advice, Guide, Step, Term, guide, read_guide
 from app.policies.reading import BrokenData
 
 STEPS = "\n".join(
     f"  - kind: {kind}\n    title: {{en: Title {kind}, ru: Название}}\n    action: {{en: Do {kind}, ru: Действие}}"
     for kind in DutyKind
 )
+BY = "\n".join(f"  {term}: {{en: '{{state}}', ru: 'да, {{state}}'}}" for term in Term)
+STATES = "\n".join(f"  {state}: {{en: {state}, ru: Состояние}}" for state in DutyState)
 SOUND = f"""\
 languages: [en, ru]
 steps:
@@ -22,6 +24,10 @@ advice:
     text: {{en: Keep the card, ru: Храните карту}}
     source: law
     sure: Q
+by:
+{BY}
+states:
+{STATES}
 """
 THREE_LANGUAGES = SOUND.replace("[en, ru]", "[en, ru, kk]").replace("ru:", "kk: Қазақша, ru:")
 
@@ -63,6 +69,16 @@ def test_no_text_names_a_day_or_a_term_that_belongs_to_the_policy() -> None:
 def test_what_holds_for_every_card_has_its_source() -> None:
     assert [one.code for one in guide().advice] == ["keep_card", "loss", "errors"]
     assert all(one.source and one.sure in set(Sure) for one in guide().advice)
+
+
+def test_when_and_how_a_duty_stands_is_said_in_every_language_with_the_same_places() -> None:
+    assert set(guide().states) == set(DutyState)
+    assert set(guide().by) == set(Term)
+    for texts in guide().by.values():
+        places = [sorted(re.findall(r"{(\w+)}", text)) for text in texts.values()]
+        assert len(texts) == len(guide().languages)
+        assert places == [places[0]] * len(places)
+        assert set(places[0]) <= {"due_on", "zone", "state"}
 
 
 def test_the_guide_is_read_once_and_cannot_be_changed() -> None:
@@ -115,7 +131,7 @@ def test_a_third_language_is_a_matter_of_data() -> None:
         ("sure: Q", "sure: yes", 23, "/advice/0/sure", "'sure' must be a text that is not blank"),
         ("sure: Q", "sure: Z", 23, "/advice/0/sure", "'sure' is 'Z', allowed are Q, S, I, M, ?"),
         ("code: keep", "name: keep", 19, "/advice/0/code", "'code' is missing"),
-        ("advice:\n", "hints: 1\nadvice:\n", 18, "/hints", "unknown key 'hints', known are languages, steps, advice"),
+        ("advice:\n", "hints: 1\nadvice:\n", 18, "/hints", "unknown key 'hints', known are languages, steps, advice, by, states"),
     ],
 )
 def test_a_broken_guide_is_refused_at_its_line(old: str, new: str, line: int, pointer: str, problem: str) -> None:
