@@ -11,8 +11,8 @@ from app.domain.stay import Assessment, Overstay
 
 def explain(told: Assessment) -> list[Note]:
     """Tell the rules, then the five numbers, each with what it rests on."""
-    if not told.standings and told.ended_by is None:
-        return [Note(code="stay_not_judged")]
+    if not told.standings:
+        return [Note(code="stay_not_judged"), *(_current_stay(told) if told.ending else ())]
     return [
         *(Note(code=f"rule_{note.code}", values=note.values) for note in (rule(one.limit) for one in told.standings)),
         *_counted(told),

@@ -159,7 +159,7 @@ async def test_an_unknown_draft_is_told_which_there_are(client: AsyncClient) -> 
     answer = await client.patch("/v1/sandboxes/current", json={"drafts": ["moonshine"]})
     (fault,) = answer.json()["errors"]
     assert "moonshine" in fault["detail"]
-    assert "advance-application-2026, sau-signed-2025" in fault["detail"]
+    assert "advance-application-2026, registration-ukr-agreement, sau-signed-2025" in fault["detail"]
 
 
 # Drafts --------------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ from tests.conftest import NewContext
 Document = dict[str, Any]
 
 SAUDI_DRAFT, DECLARATION_DRAFT = "sau-signed-2025", "advance-application-2026"
+UKRAINE_DRAFT = "registration-ukr-agreement"
 """The first gives Saudis 90 days a calendar year and nothing else, so that a stay may cross New Year."""
 
 
@@ -397,7 +398,7 @@ async def test_rules_are_listed_with_those_of_the_registry_and_shown_as_they_wer
     assert listed.keys() == {*regimes.FILES, "house"}
     assert [name for name, one in listed.items() if one.in_force] == ["ru"]
     assert [name for name, one in listed.items() if not one.built_in] == ["house"]
-    assert set(listed["house"].drafts) == {SAUDI_DRAFT, DECLARATION_DRAFT}
+    assert set(listed["house"].drafts) == {SAUDI_DRAFT, DECLARATION_DRAFT, UKRAINE_DRAFT}
 
 
 @pytest.mark.parametrize("name", sorted(regimes.FILES))
