@@ -92,7 +92,7 @@ async def open_cards(ctx: Context, after: str) -> list[OpenCard]:
 
 
 def _traveller(ctx: Context, row: Mapping[str, Any], card: Card) -> Traveller | None:
-    """Tell what the rules ask, opening only what has a visa: of a million cards that makes half the time.
+    """Tell what the rules ask, opening only what has a visa: there are many cards, and most have none.
 
     None of a forgotten holder, as `traveller_of`.
     """
