@@ -141,11 +141,14 @@ async def deadlines(request: Request, number: CardNumber) -> Response:
     ),
 )
 async def meet(
-    request: Request, number: CardNumber, kind: Kind, body: Annotated[MetIn, Body(openapi_examples=DUTY_EXAMPLES)]
+    request: Request,
+    number: CardNumber,
+    kind: Kind,
+    body: Annotated[MetIn | None, Body(openapi_examples=DUTY_EXAMPLES)] = None,
 ) -> Response:
     """On the day given, today when absent; what was met late is marked so."""
     deadline, again = await duties.record_met(
-        context(request), number, kind, body.met_on, await attempt(request, "meetDuty")
+        context(request), number, kind, body.met_on if body else None, await attempt(request, "meetDuty")
     )
     answer = to_json(_told(deadline, language_of(request)))
     return Response(answer, 201, replayed(again), render.JSON)
@@ -179,7 +182,7 @@ async def show_guide(request: Request, number: CardNumber) -> Response:
                 "due_on": one.due_on,
                 "due_at": one.due_at,
                 "state": one.state,
-                "source": one.duty.source,
+                "source": texts.source(one.duty.source, language),
                 "sure": one.duty.sure,
             }
             for one in found.deadlines
@@ -189,7 +192,7 @@ async def show_guide(request: Request, number: CardNumber) -> Response:
                 "code": one.code,
                 "title": one.title[language],
                 "text": one.text[language],
-                "source": one.source,
+                "source": one.source[language],
                 "sure": one.sure,
             }
             for one in texts.advice

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.api.fields import CardDate, StateCode, Text
 from app.api.shapes import Asked, Told
 from app.domain.card import Basis, Purpose, VisaKind
-from app.domain.conditions import Sure, Traveller
+from app.domain.conditions import Sure, Traveller, require_visa_of_basis
 from app.domain.errors import violation
 from app.domain.identity import DocumentKind, state_code
 from app.domain.limits import (
@@ -208,6 +208,7 @@ class TravellerIn(Asked):
         visa, citizenship = self.visa, state_code(self.citizenship)
         if citizenship not in known_states():
             raise violation("/traveller/citizenship", "unknown-state", code=citizenship)
+        require_visa_of_basis(self.basis, visa.kind if visa else None, "/traveller/visa/kind")
         return Traveller(
             citizenship=citizenship,
             basis=self.basis,

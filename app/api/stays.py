@@ -22,6 +22,7 @@ from app.api.stay_shapes import (
     CompareIn,
     LineOut,
 )
+from app.domain.errors import Note
 from app.domain.explaining import differences, explain, rule
 from app.domain.stay import Overstay
 from app.policies import sentences
@@ -163,7 +164,7 @@ def _told(judged: Judged, language: str) -> dict[str, object]:
         ],
         "explanation": [
             {"code": note.code, "sentence": sentences.notes()[note.code].told(language, note.values)}
-            for note in explain(told)
+            for note in (*explain(told), *(Note(code="limit_unsaid", values={"limit": one}) for one in judged.unsaid))
         ],
     }
 
@@ -201,7 +202,8 @@ def _word(field: str, value: object, judged: Judged, language: str) -> str:
             endless = field == "last_lawful_day" and judged.assessment.ended_by is None
             return sentences.notes()["unlimited" if endless else _ABSENT.get(field, "none")].told(language)
         case Overstay():
-            return str(value.days)
+            values = {"days": str(value.days), "from": str(value.begins_on), "to": str(value.until)}
+            return sentences.notes()["unlawful_days"].told(language, values)
         case str() if value in sentences.limits():
             return sentences.limits()[value].told(language)
         case _:

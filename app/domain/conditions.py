@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from app.domain.card import VISA_BASES, Basis, Particulars, Purpose
+from app.domain.card import VISA_BASES, Basis, Particulars, Purpose, VisaKind
 from app.domain.errors import violation
 from app.domain.identity import DocumentKind
 
@@ -48,6 +48,12 @@ class Traveller:
             visa_days=visa.days_granted if visa else None,
             applied_on=visa.applied_on if visa else None,
         )
+
+
+def require_visa_of_basis(basis: Basis, kind: VisaKind | None, pointer: str = "/visa/kind") -> None:
+    """Refuse a visa of another kind than the one that the stay is said to rest on; RuleViolation at `pointer`."""
+    if basis in VISA_BASES and kind is not None and kind.value != basis.value:
+        raise violation(pointer, "visa-kind-differs", basis=basis.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 from app.domain.application import Application
 from app.domain.card import VISA_BASES, Card, Crossing, Intended, Particulars, State, Status, stays_on, with_entry
 from app.domain.clock import local_day
-from app.domain.conditions import Traveller
+from app.domain.conditions import Traveller, require_visa_of_basis
 from app.domain.errors import Fault, RuleViolation, violation
 from app.domain.policy import Policy, require_valid_visa
 from app.domain.stay import UsedUp, entering
@@ -105,6 +105,7 @@ def require_after_last_exit(crossing: Crossing, former: Iterable[Card]) -> None:
 def _traveller(application: Application, personal: Particulars) -> Traveller:
     if application.basis in VISA_BASES and personal.visa is None:
         raise violation("/visa", "visa-needed")
+    require_visa_of_basis(application.basis, personal.visa.kind if personal.visa else None)
     return Traveller.of(application.basis, application.purpose, personal)
 
 

@@ -4,7 +4,6 @@ A day is its proleptic ordinal here, which makes every rule plain arithmetic. Ho
 """
 
 from abc import ABC, abstractmethod
-from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -118,18 +117,20 @@ class Rolling(Counting):
         return self.window_days
 
     def breach(self, past: Presence, entered: int, first: int, last: int) -> tuple[int, int] | None:
-        """Search by halving: while somebody is present, the window fills or stays as it is, and never empties."""
-        allowed = self.max_days
-        last = min(last, max(first, entered + allowed))  # by then it has no day free, if it ever ends
-        earlier = past.before(entered)
+        """Use up what is free on the first day, and the days that drop out of the window until then.
 
-        def used(day: int) -> int:
-            begins = day - self.window_days + 1
-            return earlier - past.before(min(begins, entered)) + day - max(begins, entered) + 1
-
-        if used(last) <= allowed:
-            return None
-        return bisect_right(range(first, last), allowed, key=used) + first, NEVER
+        While somebody is present, the window fills or stays as it is, and never empties.
+        """
+        begins = first - self.window_days + 1
+        used = past.before(entered) - past.before(min(begins, entered)) + first - max(begins, entered) + 1
+        if used > self.max_days:
+            return (first, NEVER) if first <= last else None
+        over = first + self.max_days - used + 1
+        for old, ends in past.apart(begins, entered):
+            if old + self.window_days > over or over > last:
+                break
+            over += ends - old + 1
+        return (over, NEVER) if over <= last and over < entered + self.window_days else None
 
     def opens(self, past: Presence, day: int) -> int:
         """Wait until enough old days have dropped out of the window for one more."""
@@ -148,8 +149,9 @@ class FixedWindow(Counting):
         day = first
         while day <= last:
             begins, until = self.window(past, entered, day)
-            carried = past.before(entered) - past.before(min(begins, entered))
-            over = max(day, max(begins, entered) + self.max_days - carried)
+            if begins < entered:  # as if the days of presence before lay right before the entry
+                begins = entered - past.before(entered) + past.before(begins)
+            over = max(day, begins + self.max_days)
             if over <= min(until, last):
                 return over, until
             day = until + 1

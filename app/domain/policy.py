@@ -62,6 +62,11 @@ class Regime(Row):
         made = (limit.made_for(traveller) if isinstance(limit, FromPapers) else limit for limit in self.limits)
         return tuple(limit for limit in made if limit is not None)
 
+    def unsaid(self, traveller: Traveller) -> tuple[str, ...]:
+        """Name the limits that end on a day which the traveller's papers do not tell."""
+        papers = (limit for limit in self.limits if isinstance(limit, FromPapers) and not limit.days)
+        return tuple(limit.name for limit in papers if limit.made_for(traveller) is None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemption(Row):

@@ -85,6 +85,15 @@ class Presence:
         """List the stays of which a day lies between `first` and `last`."""
         return self.spans[bisect_left(self._ends, first) : bisect_right(self._begins, last)]
 
+    def apart(self, first: int, until: int) -> Iterator[Span]:
+        """Give the days of presence from `first` to the day before `until`, as spans that share no day."""
+        free = first
+        for place in range(bisect_left(self._ends, first), bisect_left(self._begins, until)):
+            begins, ends = max(free, self._begins[place]), min(self._ends[place], until - 1)
+            if begins <= ends:
+                yield begins, ends
+                free = ends + 1
+
     def crowded(self, first: int, last: int, *, allowed: int, window: int) -> Iterator[Span]:
         """Give those of `touching` that may have a day with more than `allowed` days in the `window` days before it.
 

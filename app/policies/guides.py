@@ -39,7 +39,7 @@ class Advice:
     code: str
     title: Texts
     text: Texts
-    source: str
+    source: Texts
     sure: Sure
 
 
@@ -51,7 +51,13 @@ class Guide:
     by: Mapping[Term, Texts]
     states: Mapping[DutyState, Texts]
     steps: Mapping[DutyKind, Step]
+    sources: Mapping[str, Texts]
+    """Where the terms come from, by the source that the policy states."""
     advice: tuple[Advice, ...]
+
+    def source(self, stated: str, language: str) -> str:
+        """Say in a language where a term comes from; a policy of a sandbox's own says it in its own words."""
+        return self.sources[stated][language] if stated in self.sources else stated
 
 
 @cache
@@ -62,7 +68,7 @@ def guide() -> Guide:
 
 def read_guide(document: Row) -> Guide:
     """Read a guide from its document."""
-    document.only("languages", "steps", "advice", "by", "states")
+    document.only("languages", "steps", "sources", "advice", "by", "states")
     languages = document.texts("languages")
     rows = {row.choice("kind", DutyKind): row for row in reading.unique(document.rows("steps"), "kind").values()}
     if missing := [kind for kind in DutyKind if kind not in rows]:
@@ -71,6 +77,9 @@ def read_guide(document: Row) -> Guide:
     return Guide(
         languages=languages,
         steps=MappingProxyType({kind: _step(row, languages) for kind, row in rows.items()}),
+        sources=MappingProxyType(
+            {stated: _texts(row, languages) for stated, row in reading.unique(document.rows("sources"), "en").items()}
+        ),
         advice=tuple(_advice(row, languages) for row in reading.unique(document.rows("advice"), "code").values()),
         by=_each(document.row("by"), Term, languages),
         states=_each(document.row("states"), DutyState, languages),
@@ -93,7 +102,7 @@ def _advice(row: Row, languages: tuple[str, ...]) -> Advice:
         code=row.text("code"),
         title=_texts(row.row("title"), languages),
         text=_texts(row.row("text"), languages),
-        source=row.text("source"),
+        source=_texts(row.row("source"), languages),
         sure=row.choice("sure", Sure),
     )
 

@@ -38,12 +38,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """An assessment, and what it was judged by: rules, of a policy its title and the row that judges the day."""
+    """An assessment, and what it was judged by: rules, of a policy its title and the row that judges the day.
+
+    `unsaid` names the limits of that row that judge nothing, since the traveller's papers do not tell their day.
+    """
 
     rules: Rules
     assessment: Assessment
     title: Mapping[str, str] | None
     regime: Regime | None
+    unsaid: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +124,13 @@ class _Judge:
     def answer(self, stays: Sequence[Stay], traveller: Traveller | None, on: date) -> Judged:
         """Assess a history by these rules."""
         assessment = assess(stays, self.terms(traveller), on)
+        regime = self.policy.regime(assessment.regime) if self.policy and assessment.regime else None
         return Judged(
             rules=self.rules,
             assessment=assessment,
             title=self.policy.title if self.policy else None,
-            regime=self.policy.regime(assessment.regime) if self.policy and assessment.regime else None,
+            regime=regime,
+            unsaid=regime.unsaid(traveller) if regime and traveller else (),
         )
 
     def terms(self, traveller: Traveller | None) -> Terms:

@@ -260,6 +260,7 @@ async def test_an_endless_card_number_is_refused(client: AsyncClient) -> None:
     ("visa", "faults"),
     [
         (None, {"/visa": "visa-needed"}),
+        (VISA | {"kind": "e_visa"}, {"/visa/kind": "visa-kind-differs"}),
         (VISA | {"valid_until": "2026-11-30"}, {"/visa/valid_until": "ends-before-it-begins"}),
         (VISA | {"days_granted": 0}, {"/visa/days_granted": "out-of-range"}),
         (VISA | {"days_granted": "30"}, {"/visa/days_granted": "wrong-type"}),

@@ -241,6 +241,12 @@ async def test_today_is_the_local_day_of_the_checkpoint(new_tester: NewTester) -
     assert (await meet(client, number, "patent_application", met_on="2027-01-01")).status_code == 201
 
 
+async def test_a_duty_is_met_today_where_nothing_else_is_said(client: AsyncClient) -> None:
+    number = await arrived(client)
+    answer = await client.post(f"/v1/cards/{number}/deadlines/registration")
+    assert (answer.status_code, answer.json()["met_on"]) == (201, "2026-12-01")
+
+
 async def test_a_duty_met_twice_is_a_conflict_that_names_the_day(client: AsyncClient) -> None:
     number = await arrived(client)
     await meet(client, number)

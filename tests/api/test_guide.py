@@ -26,10 +26,14 @@ async def test_a_guide_says_what_to_do_by_when_and_where_that_comes_from(
     told, listed = await guided(client, number, language), await deadlines(client, number, language)
     assert (told["card"], told["language"], told["steps"][0]["title"]) == (number, language, first)
     # step by step the deadlines, in their order
-    shared = ("kind", "due_on", "due_at", "state", "source", "sure")
+    shared = ("kind", "due_on", "due_at", "state", "sure")
     assert [tuple(step[name] for name in shared) for step in told["steps"]] == [
         tuple(one[name] for name in shared) for one in listed.values()
     ]
+    assert [step["source"] for step in told["steps"]] == [
+        guide().source(one["source"], language) for one in listed.values()
+    ]
+    assert told["steps"][0]["source"].startswith({"en": "Bilateral", "ru": "Двусторонние"}[language])
     assert [step["by"] for step in told["steps"]] == [one["sentence"] for one in listed.values()]
     assert [advice["code"] for advice in told["advice"]] == ["keep_card", "loss", "errors"]
     for text in (

@@ -78,7 +78,8 @@ def test_every_json_body_has_examples(contract: Contract) -> None:
         body = operation.declared.get("requestBody")
         if body is None:
             continue
-        assert body["required"]
+        # a duty is met today where nothing else is said
+        assert body.get("required", False) is (operation.name != "meetDuty")
         assert body["content"].keys() == {"application/json"}
         assert operation.examples, operation.name
         for example in body["content"]["application/json"]["examples"].values():

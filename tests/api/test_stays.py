@@ -240,6 +240,20 @@ async def test_an_electronic_visa_is_judged_by_the_day_of_application(
     assert (told["last_lawful_day"], told["ended_by"]) == ("2025-09-10", "visa")
 
 
+async def test_a_visa_whose_last_day_nobody_gave_judges_nothing_and_that_is_said(client: AsyncClient) -> None:
+    visa: dict[str, str] = {"applied_on": "2025-08-23"}
+    body = by_policy("2025-09-01", "2025-09-01", citizenship="IND", basis="e_visa", visa=visa)
+    told = await calculate(client, body)
+    assert told["last_lawful_day"] == "2025-09-30"
+    assert told["explanation"][-1] == {
+        "code": "limit_unsaid",
+        "sentence": "The visa: its last day was not given, so it judges nothing here.",
+    }
+    visa["valid_until"] = "2025-12-31"
+    told = await calculate(client, body)
+    assert "limit_unsaid" not in {one["code"] for one in told["explanation"]}
+
+
 @pytest.mark.parametrize(
     ("traveller", "last_day", "ended_by"),
     [

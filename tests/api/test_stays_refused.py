@@ -49,6 +49,10 @@ RULED = by_rule("2026-05-01", "2026-04-01", kind="rolling", max_days=90, window_
             {"/traveller/visa/applied_on": "application-date-needed"},
         ),
         (
+            ASKED | {"traveller": UZBEK | {"basis": "e_visa", "visa": {"kind": "visa"}}},
+            {"/traveller/visa/kind": "visa-kind-differs"},
+        ),
+        (
             ASKED | {"traveller": UZBEK | {"visa": {"days_granted": 0}}},
             {"/traveller/visa/days_granted": "out-of-range"},
         ),

@@ -148,14 +148,12 @@ def test_a_card_issued_with_an_old_entry_may_be_overstayed_from_the_start() -> N
     assert card.status_at(DEMO_START) is Status.OVERSTAYED
 
 
-@pytest.mark.parametrize("basis", [Basis.VISA, Basis.E_VISA])
-def test_a_stay_on_a_visa_ends_with_it(basis: Basis) -> None:
-    applied_on = date(2026, 11, 1)
-    _, card = issued(application(basis=basis), personal(visa=visa(days_granted=16, applied_on=applied_on)))
+@pytest.mark.parametrize("kind", VisaKind)
+def test_a_stay_on_a_visa_ends_with_it(kind: VisaKind) -> None:
+    wish, applied_on = application(basis=Basis(kind.value)), date(2026, 11, 1)
+    _, card = issued(wish, personal(visa=visa(kind=kind, days_granted=16, applied_on=applied_on)))
     assert (card.last_lawful_day, card.ended_by) == (date(2026, 12, 16), "visa_days")
-    _, card = issued(
-        application(basis=basis), personal(visa=visa(valid_until=date(2026, 12, 9), applied_on=applied_on))
-    )
+    _, card = issued(wish, personal(visa=visa(kind=kind, valid_until=date(2026, 12, 9), applied_on=applied_on)))
     assert (card.last_lawful_day, card.ended_by) == (date(2026, 12, 9), "visa")
 
 

@@ -7,6 +7,7 @@ from app.domain.duties import DutyKind, DutyState
 from app.policies import reading
 from app.policies.guides import Advice, Guide, Step, Term, guide, read_guide
 from app.policies.reading import BrokenData
+from app.policies.regimes import policies
 
 STEPS = "\n".join(
     f"  - kind: {kind}\n    title: {{en: Title {kind}, ru: Название}}\n    action: {{en: Do {kind}, ru: Действие}}"
@@ -22,8 +23,10 @@ advice:
   - code: keep
     title: {{en: Keep, ru: Храните}}
     text: {{en: Keep the card, ru: Храните карту}}
-    source: law
+    source: {{en: law, ru: закон}}
     sure: Q
+sources:
+  - {{en: A decree, ru: Указ}}
 by:
 {BY}
 states:
@@ -38,7 +41,8 @@ def read(text: str) -> Guide:
 
 def every_text(made: Guide) -> list[tuple[str, str]]:
     texts = [text for step in made.steps.values() for text in (step.title, step.action)]
-    texts += [text for advice in made.advice for text in (advice.title, advice.text)]
+    texts += [text for advice in made.advice for text in (advice.title, advice.text, advice.source)]
+    texts += made.sources.values()
     return [pair for text in texts for pair in text.items()]
 
 
@@ -61,8 +65,19 @@ def test_english_texts_are_latin_and_russian_ones_cyrillic() -> None:
     assert [text for _, text in pairs if text != text.strip() or "{" in text] == []
 
 
+def test_every_term_of_a_policy_of_ours_has_its_source_in_every_language() -> None:
+    stated = {duty.source for policy in policies().values() for duty in policy.duties}
+    assert set(guide().sources) == stated
+    assert guide().source("109-FZ Art. 20: 7 working days from arrival", "ru").startswith("109-ФЗ, ст. 20")
+
+
+def test_a_source_that_is_not_ours_is_told_as_it_is_stated() -> None:
+    assert guide().source("Our own decree", "ru") == "Our own decree"
+
+
 def test_no_text_names_a_day_or_a_term_that_belongs_to_the_policy() -> None:
-    days = [text for _, text in every_text(guide()) if re.search(r"\d+ (working )?day|\d+ (рабоч|дн)", text)]
+    texts = [step.action for step in guide().steps.values()] + [advice.text for advice in guide().advice]
+    days = [text for one in texts for text in one.values() if re.search(r"\d+ (working )?day|\d+ (рабоч|дн)", text)]
     assert [text for text in days if not re.search(r"\b3 (days|дн)", text)] == []
 
 
@@ -101,7 +116,7 @@ def test_a_guide_has_the_texts_of_its_document() -> None:
             code="keep",
             title={"en": "Keep", "ru": "Храните"},
             text={"en": "Keep the card", "ru": "Храните карту"},
-            source="law",
+            source={"en": "law", "ru": "закон"},
             sure=Sure.QUOTED,
         ),
     )
@@ -111,7 +126,7 @@ def test_a_third_language_is_a_matter_of_data() -> None:
     made = read(THREE_LANGUAGES)
     assert made.languages == ("en", "ru", "kk")
     assert {text for language, text in every_text(made) if language == "kk"} == {"Қазақша"}
-    assert len(every_text(made)) == 3 * 2 * (len(DutyKind) + 1)
+    assert len(every_text(made)) == 3 * (2 * len(DutyKind) + 3 + 1)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +142,7 @@ def test_a_third_language_is_a_matter_of_data() -> None:
         ("kind: departure", "kind: registration", 15, "/steps/4", "kind 'registration' is already on line 3"),
         ("    title: {en: Keep, ru: Храните}\n", "", 19, "/advice/0/title", "'title' is missing"),
         ("{en: Keep the card, ru: Храните карту}", "{en: Keep}", 21, "/advice/0/text/ru", "'ru' is missing"),
-        ("    source: law\n", "", 19, "/advice/0/source", "'source' is missing"),
+        ("    source: {en: law, ru: закон}\n", "", 19, "/advice/0/source", "'source' is missing"),
         ("sure: Q", "sure: yes", 23, "/advice/0/sure", "'sure' must be a text that is not blank"),
         ("sure: Q", "sure: Z", 23, "/advice/0/sure", "'sure' is 'Z', allowed are Q, S, I, M, ?"),
         ("code: keep", "name: keep", 19, "/advice/0/code", "'code' is missing"),

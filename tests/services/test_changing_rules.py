@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from app.db.tables import salts
 from app.domain.border import Decision
-from app.domain.card import Basis, Purpose, State
+from app.domain.card import Basis, Purpose, State, VisaKind
 from app.domain.errors import Refusal
 from app.domain.identity import DocumentKind
 from app.services import border, cards, policies, stays
@@ -21,7 +21,7 @@ from tests.services.test_policies import SAUDI_DRAFT, issued, only, put_in_force
 
 async def test_an_entry_that_the_rules_cannot_judge_asks_for_more_data(ctx: Context) -> None:
     await policies.choose(ctx, "schengen", None)
-    made = await cards.issue(ctx, application(basis=Basis.E_VISA, visa=visa_fields()), once())
+    made = await cards.issue(ctx, application(basis=Basis.E_VISA, visa=visa_fields(kind=VisaKind.E_VISA)), once())
     await policies.choose(ctx, "ru", None)
     assert (await border.enter(ctx, made.card.number, crossing_at(), once())).decision is Decision.MORE_DATA
 

@@ -16,7 +16,7 @@ from app.db import journal
 from app.db.sandboxes import Sandbox
 from app.db.tables import salts
 from app.domain.border import Reason
-from app.domain.card import Basis, Card, State, Status, replay
+from app.domain.card import Basis, Card, State, Status, VisaKind, replay
 from app.domain.errors import Conflict, NotFound, RuleViolation
 from app.policies import regimes
 from app.services import border, cards, judging, policies, sandboxes
@@ -255,7 +255,9 @@ async def test_a_card_of_which_the_new_rules_ask_what_nobody_knows_keeps_its_end
 ) -> None:
     await policies.choose(ctx, "schengen", None)
     made = [await issued(ctx, f"FA000000{one}") for one in range(5)]
-    unknown = await issued(ctx, "FA0000009", basis=Basis.E_VISA, visa=visa_fields())  # applied for nobody knows when
+    unknown = await issued(
+        ctx, "FA0000009", basis=Basis.E_VISA, visa=visa_fields(kind=VisaKind.E_VISA)
+    )  # applied for nobody knows when
     assert (await policies.choose(ctx, "ru", None)).cards_changed == 5
     assert {(await shown(ctx, one)).ended_by for one in made} == {"continuous"}
     assert await shown(ctx, unknown) == unknown.card

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from app.db.tables import salts
-from app.domain.card import Basis
+from app.domain.card import Basis, VisaKind
 from app.domain.conditions import Traveller
 from app.domain.errors import NotFound, RuleViolation
 from app.domain.limits import Continuous, Rolling, Unlimited
@@ -224,7 +224,9 @@ async def test_the_summary_counts_cards_differences_overstays_and_what_nobody_kn
 
 async def test_a_card_of_which_the_rules_ask_what_nobody_knows_is_not_judged(ctx: Context) -> None:
     await policies.choose(ctx, "schengen", None)
-    await issued(ctx, "FA0000001", basis=Basis.E_VISA, visa=visa_fields())  # applied for nobody knows when
+    await issued(
+        ctx, "FA0000001", basis=Basis.E_VISA, visa=visa_fields(kind=VisaKind.E_VISA)
+    )  # applied for nobody knows when
     await issued(ctx, "FA0000002")
     found = await compared(ctx, RU, Rules(policy_id="schengen"))
     assert sorted((one.a is None, one.b is None) for one in found) == [(False, False), (True, False)]
