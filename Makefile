@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak mutate bench lock demo-reset openapi calendar clean
+.PHONY: help run test check soak mutate bench lock demo-reset openapi states calendar clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -45,6 +45,9 @@ demo-reset: $(VENV)/.runtime ## Make the demo sandbox anew
 
 openapi: $(VENV)/.dev ## Write docs/openapi.json
 	$(BIN)/migcard openapi > docs/openapi.json
+
+states: $(VENV)/.dev ## Draw docs/states.md from the table of transitions
+	$(BIN)/python -m tests.domain.state_diagram
 
 calendar: $(VENV)/.dev ## Freeze the Russian production calendar into app/policies/
 	$(BIN)/python -m tests.policies.production_calendar

@@ -13,10 +13,15 @@ from app import config
 from app.api import (
     border,
     cards,
+    changes,
     clock,
+    crossings,
+    declarations,
     docs,
     duties,
+    groups,
     health,
+    history,
     lookups,
     mrz,
     openapi,
@@ -26,6 +31,7 @@ from app.api import (
     sandboxes,
     statistics,
     stays,
+    travellers,
 )
 from app.api.envelope import Bodies, Envelope
 from app.api.security import Authenticate
@@ -45,12 +51,18 @@ _PATIENCE = 30
 
 
 # the busiest first: routes are tried in this order
-_RESOURCES = (
+RESOURCES = (
     lookups,
     cards,
     border,
+    crossings,
+    changes,
     stays,
     duties,
+    history,
+    travellers,
+    groups,
+    declarations,
     mrz,
     clock,
     policies,
@@ -111,7 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,  # one address for each thing
         telemetry={"tracing": False, "metrics": False, "logs": False},
         # given whole: a router that is included matches every request twice (docs/measurements.md)
-        routes=[route for resource in _RESOURCES for route in resource.router.routes],
+        routes=[route for resource in RESOURCES for route in resource.router.routes],
     )
     app.state.demo_key = settings.read_demo_key() if demo else None
     problems.install(app)

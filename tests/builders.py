@@ -19,9 +19,11 @@ from app.domain.card import (
     Particulars,
     Purpose,
     State,
+    Status,
     Visa,
     VisaKind,
 )
+from app.domain.changes import Setting
 from app.domain.identity import BirthDate, Document, DocumentKind, Holder, Sex
 from app.domain.mrz import Format, build
 from app.domain.number import check_character
@@ -279,3 +281,19 @@ _FIELDS_OF_STATE: Mapping[State, Mapping[str, Any]] = {
 def crossing(at: str = "2026-12-02 10:00", checkpoint: str = MOSCOW_AIR, zone: str = "Europe/Moscow") -> Crossing:
     """A crossing at an instant in UTC."""
     return Crossing(checkpoint=checkpoint, occurred_at=utc(at), zone=zone)
+
+
+def at_status(status: Status) -> tuple[Card, datetime]:
+    """A card, and an instant at which it has that status."""
+    match status:
+        case Status.LAPSED:
+            return card(State.DECLARED), utc("2026-12-13 21:00")
+        case Status.OVERSTAYED:
+            return card(State.ACTIVE), utc("2027-03-01 21:00")
+        case _:
+            return card(State(status.value)), utc("2026-12-02 10:00")
+
+
+def setting(at: str = "2026-12-20 10:00") -> Setting:
+    """When and by which rules a change is made, by default on 20 December."""
+    return Setting(at=utc(at), policy=POLICY, known_states={"UZB", "TJK", "KGZ", "RUS", "BLR"})

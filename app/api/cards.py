@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api import render
 from app.api.examples import CARD_EXAMPLES
-from app.api.fields import CardDate, CheckpointCode, StateCode, Text
+from app.api.fields import CardDate, CheckpointCode, Instant, StateCode, Text
 from app.api.operations import Audience, attempt, operation, replayed
 from app.api.paging import cursor, position
 from app.api.problems import language_of
@@ -17,7 +17,7 @@ from app.api.security import ScopedRoute, context
 from app.api.shapes import CardIn, CardOut, CardsOut, OverstaysOut
 from app.domain.card import Basis, Purpose, Status
 from app.domain.identity import state_code
-from app.services import cards
+from app.services import cards, history
 from app.services.access import Scope
 from app.services.cards import Page, Shown
 
@@ -42,6 +42,8 @@ def card_links(where: str = "") -> dict[str, dict[str, object]]:
         "stay": "getStay",
         "deadlines": "listDeadlines",
         "guide": "getGuide",
+        "change": "changeCard",
+        "history": "getHistory",
     }
     return {name: {"operationId": target, "parameters": parameters} for name, target in operations.items()}
 
@@ -85,6 +87,15 @@ async def issue(request: Request, body: Annotated[CardIn, Body(openapi_examples=
     return card_answer(request, shown, 201, headers)
 
 
+class PastAsked(BaseModel):
+    """Another time to see the card at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    as_of: Instant | None = Field(None, description="What was true then; not later than now.")
+    known_at: Instant | None = Field(None, description="By what was known then; not later than now.")
+
+
 @router.get(
     "/cards/{number}",
     **operation(
@@ -99,8 +110,14 @@ async def issue(request: Request, body: Annotated[CardIn, Body(openapi_examples=
         links=card_links(),
     ),
 )
-async def show(request: Request, number: CardNumber) -> Response:
-    """Status, days left and warnings are those of this instant by the sandbox's clock."""
+async def show(request: Request, number: CardNumber, asked: Annotated[PastAsked, Query()]) -> Response:
+    """Status, days left and warnings are those of this instant by the sandbox's clock, or of the instants asked about.
+
+    `as_of`: what was true then. `known_at`: what the registry knew then.
+    """
+    if asked.as_of or asked.known_at:
+        past = await history.at(context(request), number, as_of=asked.as_of, known_at=asked.known_at)
+        return card_answer(request, past, 200)
     shown = await cards.show(context(request), number)
     known = request.headers.get("if-none-match")
     if known is not None and _matches(known, tag := shown.card.etag_at(shown.instant)):

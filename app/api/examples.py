@@ -20,7 +20,8 @@ def _number(index: int) -> str:
     return f"SP{index:07d}"
 
 
-def _example(summary: str, **value: object) -> dict[str, object]:
+def example(summary: str, **value: object) -> dict[str, object]:
+    """Make an example."""
     return {"summary": summary, "value": value}
 
 
@@ -46,7 +47,7 @@ def _zone(number: str) -> list[str]:
 _MRZ_ONLY = 7
 
 CARD_EXAMPLES: Examples = {
-    "visa_free": _example(
+    "visa_free": example(
         "Declared in advance, without a visa",
         purpose="employment",
         basis="visa_free",
@@ -63,7 +64,7 @@ CARD_EXAMPLES: Examples = {
         intended=_INTENDED,
         reference="example-1",
     ),
-    "visa": _example(
+    "visa": example(
         "With a visa",
         purpose="business",
         basis="visa",
@@ -86,7 +87,7 @@ CARD_EXAMPLES: Examples = {
         },
         intended=_INTENDED,
     ),
-    "e_visa": _example(
+    "e_visa": example(
         "With a unified electronic visa",
         purpose="tourism",
         basis="e_visa",
@@ -109,7 +110,7 @@ CARD_EXAMPLES: Examples = {
         },
         intended=_INTENDED,
     ),
-    "child": _example(
+    "child": example(
         "A child on a parent's passport: the number is shared, the given names tell them apart",
         purpose="private",
         basis="visa_free",
@@ -123,7 +124,7 @@ CARD_EXAMPLES: Examples = {
         document={"type": "passport", "number": _number(4), "issuing_state": "UZB", "expires_on": "2030-01-15"},
         intended=_INTENDED,
     ),
-    "stateless": _example(
+    "stateless": example(
         "A stateless person with the travel document of the 1954 convention",
         purpose="private",
         basis="visa",
@@ -143,7 +144,7 @@ CARD_EXAMPLES: Examples = {
         visa={"number": "201234568", "kind": "visa", "valid_from": "2026-12-01", "valid_until": "2027-01-31"},
         intended=_INTENDED,
     ),
-    "single_name": _example(
+    "single_name": example(
         "A single name, and a letter that ICAO's table lacks, so with the passport's Latin form",
         purpose="education",
         basis="visa_free",
@@ -158,14 +159,14 @@ CARD_EXAMPLES: Examples = {
         document={"type": "passport", "number": _number(6), "issuing_state": "TJK", "expires_on": "2033-04-04"},
         intended=_INTENDED,
     ),
-    "mrz_only": _example(
+    "mrz_only": example(
         "Everything from the machine-readable zone",
         purpose="tourism",
         basis="visa_free",
         mrz=_zone(_number(_MRZ_ONLY)),
         intended=_INTENDED,
     ),
-    "with_entry": _example(
+    "with_entry": example(
         "Issued at the border with the entry; a paper card kept beside it",
         purpose="tourism",
         basis="visa_free",
@@ -178,6 +179,27 @@ CARD_EXAMPLES: Examples = {
         },
         document={"type": "id_card", "number": _number(8), "issuing_state": "KAZ", "expires_on": "2029-12-31"},
         entry={"checkpoint": "MASHTAKOVO-ROAD", "occurred_at": "2026-12-01T10:30:00+05:00"},
+    ),
+}
+
+
+GROUP_EXAMPLES: Examples = {
+    "family": example(
+        "A mother, and a child on her passport",
+        mode="all_or_nothing",
+        cards=[
+            {
+                **CARD_EXAMPLES["child"]["value"],
+                "holder": {
+                    "surname": "Абдуллаева",
+                    "given_names": "Нигора",
+                    "birth_date": "1994-08-30",
+                    "sex": "F",
+                    "citizenship": "UZB",
+                },
+            },
+            CARD_EXAMPLES["child"]["value"],
+        ],
     ),
 }
 
@@ -197,16 +219,16 @@ def fresh_numbers(dice: Callable[[int], bytes]) -> dict[str, str]:
 _DOCUMENT = {"issuing_state": "UZB", "number": "SP0000001", "birth_date": "1990-05-12"}
 
 LOOKUP_EXAMPLES: Examples = {
-    "document": _example("By document", access_purpose="border_check", by="document", **_DOCUMENT),
-    "mrz": _example("By the zone", access_purpose="border_check", by="mrz", lines=_zone(_number(_MRZ_ONLY))),
-    "name": _example(
+    "document": example("By document", access_purpose="border_check", by="document", **_DOCUMENT),
+    "mrz": example("By the zone", access_purpose="border_check", by="mrz", lines=_zone(_number(_MRZ_ONLY))),
+    "name": example(
         "By name in any order and script",
         access_purpose="correction",
         by="name",
         name="aziz abdullayev",
         birth_date="1990-05",
     ),
-    "paper": _example(
+    "paper": example(
         "By the paper card, departed ones too",
         access_purpose="registration",
         by="paper",
@@ -214,33 +236,26 @@ LOOKUP_EXAMPLES: Examples = {
         number="1234567",
         include=["departed"],
     ),
-    "number": _example(
+    "number": example(
         "One's own card", access_purpose="holder", by="number", number="7K3M 0Q2V 9XTH", birth_date="1990-05-12"
     ),
 }
 
 CHECK_EXAMPLES: Examples = {
-    "boarding": _example("Before boarding", access_purpose="boarding", items=[_DOCUMENT]),
-}
-
-CROSSING_EXAMPLES: Examples = {
-    "now": _example("Now", checkpoint="SHEREMETYEVO-AIR"),
-    "earlier": _example(
-        "Earlier, by the checkpoint's time", checkpoint="BREST-ROAD", occurred_at="2026-12-01T08:00:00+03:00"
-    ),
+    "boarding": example("Before boarding", access_purpose="boarding", items=[_DOCUMENT]),
 }
 
 CLOCK_EXAMPLES: Examples = {
-    "frozen": _example("Stand still", mode="frozen", at="2026-12-15T06:00:00Z"),
-    "running": _example("A day in 24 seconds", mode="running", speed=3600),
-    "system": _example("Follow real time, where that lies ahead", mode="system"),
+    "frozen": example("Stand still", mode="frozen", at="2026-12-15T06:00:00Z"),
+    "running": example("A day in 24 seconds", mode="running", speed=3600),
+    "system": example("Follow real time, where that lies ahead", mode="system"),
 }
 
 ADVANCE_EXAMPLES: Examples = {
-    "by": _example("Ten days on", by="P10D"),
-    "to": _example("To an instant", to="2027-03-01T00:00:00+03:00"),
-    "dry_run": _example("What would fall due within a year", by="P52W", dry_run=True),
-    "next_event": _example("To the next thing that falls due", next_event=True),
+    "by": example("Ten days on", by="P10D"),
+    "to": example("To an instant", to="2027-03-01T00:00:00+03:00"),
+    "dry_run": example("What would fall due within a year", by="P52W", dry_run=True),
+    "next_event": example("To the next thing that falls due", next_event=True),
 }
 
 _MANY_VISITS = [
@@ -250,20 +265,20 @@ _MANY_VISITS = [
 ]
 
 CALCULATE_EXAMPLES: Examples = {
-    "policy": _example(
+    "policy": example(
         "By the policy of Russia",
         stays=_MANY_VISITS,
         on="2026-12-01",
         policy="ru",
         traveller={"citizenship": "UZB", "basis": "visa_free", "purpose": "private"},
     ),
-    "rule": _example(
+    "rule": example(
         "By one rule: 90 days in any 180",
         stays=_MANY_VISITS,
         on="2026-12-01",
         rule={"kind": "rolling", "max_days": 90, "window_days": 180},
     ),
-    "rules": _example(
+    "rules": example(
         "By several rules, of which the earliest end wins",
         stays=_MANY_VISITS,
         on="2026-12-01",
@@ -276,7 +291,7 @@ CALCULATE_EXAMPLES: Examples = {
 }
 
 COMPARE_EXAMPLES: Examples = {
-    "years": _example(
+    "years": example(
         "The rules of 2024 and of 2025",
         stays=_MANY_VISITS,
         on="2026-12-01",
@@ -287,7 +302,7 @@ COMPARE_EXAMPLES: Examples = {
 }
 
 COMPARE_CARDS_EXAMPLES: Examples = {
-    "shorter": _example(
+    "shorter": example(
         "What if a visit could last 30 days only",
         a={"policy": "ru"},
         b={"rule": {"kind": "per_entry", "max_days": 30}},
@@ -295,12 +310,12 @@ COMPARE_CARDS_EXAMPLES: Examples = {
 }
 
 DUTY_EXAMPLES: Examples = {
-    "today": _example("Today"),
-    "earlier": _example("On an earlier day", met_on="2026-12-01"),
+    "today": example("Today"),
+    "earlier": example("On an earlier day", met_on="2026-12-01"),
 }
 
 POLICY_EXAMPLES: Examples = {
-    "thirty": _example(
+    "thirty": example(
         "Thirty days a visit",
         policy="thirty-days",
         version=1,
@@ -331,26 +346,26 @@ POLICY_EXAMPLES: Examples = {
 }
 
 SANDBOX_POLICY_EXAMPLES: Examples = {
-    "other": _example("Another policy", policy="schengen"),
-    "drafts": _example("Russia with a draft switched on", policy="ru", drafts=["advance-application-2026"]),
+    "other": example("Another policy", policy="schengen"),
+    "drafts": example("Russia with a draft switched on", policy="ru", drafts=["advance-application-2026"]),
 }
 
 SANDBOX_EXAMPLES: Examples = {
-    "usual": _example("Frozen at the real instant", name="My rehearsal"),
-    "dated": _example(
+    "usual": example("Frozen at the real instant", name="My rehearsal"),
+    "dated": example(
         "At an instant of your choice", name="New Year", clock={"mode": "frozen", "at": "2026-12-31T20:00:00Z"}
     ),
 }
 
 KEY_EXAMPLES: Examples = {
-    "role": _example("A carrier's key", name="Airline desk", role="carrier"),
-    "scopes": _example("A key with scopes of its own", name="Kiosk", scopes=["cards:read", "border"]),
+    "role": example("A carrier's key", name="Airline desk", role="carrier"),
+    "scopes": example("A key with scopes of its own", name="Kiosk", scopes=["cards:read", "border"]),
 }
 
-PARSE_EXAMPLES: Examples = {"passport": _example("A passport", lines=_zone(_number(_MRZ_ONLY)))}
+PARSE_EXAMPLES: Examples = {"passport": example("A passport", lines=_zone(_number(_MRZ_ONLY)))}
 
 BUILD_EXAMPLES: Examples = {
-    "passport": _example(
+    "passport": example(
         "A passport",
         format="TD3",
         document_code="P",

@@ -20,6 +20,7 @@ _WITH_KEY = {401: ["key-missing", "key-unknown"], 403: ["scope-missing"]}
 _WITH_BODY = {400: ["malformed-json"], 413: ["body-too-large"], 415: ["unsupported-media-type"]}
 _ALWAYS = {422: ["validation-failed"], 500: ["internal-error"], 503: ["database-busy", "database-unavailable"]}
 _REPEATABLE = {409: ["idempotency-key-busy", "answer-not-repeatable"], 422: ["idempotency-key-reused"]}
+_VERSIONED = {412: ["version-stale"], 428: ["version-needed"]}
 
 
 class Audience(StrEnum):
@@ -41,6 +42,7 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
     status: int = 200,
     body: bool = False,
     repeatable: bool = False,
+    versioned: bool = False,
     open_to_all: bool = False,
     needs: Sequence[str] | None = None,
     problems: Mapping[int, Iterable[str]] | None = None,
@@ -50,14 +52,15 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
 ) -> dict[str, Any]:
     """Declare an operation, as the arguments of FastAPI's route decorators.
 
-    `needs` replaces the scopes in the docs where they are judged by the body; `others` are further statuses without a
-    problem (304, 201 beside 200); `headers` name response headers.
+    `versioned` asks for If-Match. `needs` replaces the scopes in the docs where they are judged by the body; `others`
+    are further statuses without a problem (304, 201 beside 200); `headers` name response headers.
     """
     codes: dict[int, list[str]] = {}
     for more in (
         {} if open_to_all else _WITH_KEY,
         _WITH_BODY if body else {},
         _REPEATABLE if repeatable else {},
+        _VERSIONED if versioned else {},
         problems or {},
         _ALWAYS,
     ):
@@ -83,8 +86,8 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
         RIGHTS: [scope.value for scope in scopes],
         "security": [{}, {"key": []}] if open_to_all else [{"key": listed}],
     }
-    if repeatable:
-        extra["parameters"] = [_IDEMPOTENCY_KEY]
+    if repeatable or versioned:
+        extra["parameters"] = [*([_IDEMPOTENCY_KEY] if repeatable else []), *([_IF_MATCH] if versioned else [])]
     return {
         "operation_id": name,
         "summary": summary,
@@ -105,6 +108,15 @@ _IDEMPOTENCY_KEY = {
 }
 
 
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "pattern": "^[ !-~]+$", "examples": ["*"]},
+    "description": "The entity tag that the change was decided on, or `*`.",
+}
+
+
 async def attempt(request: Request, name: str) -> Attempt:
     """Read what makes a request repeatable."""
     key = request.headers.get("idempotency-key")
@@ -114,6 +126,15 @@ async def attempt(request: Request, name: str) -> Attempt:
         fault = Fault(pointer="/Idempotency-Key", code="malformed")
         raise RuleViolation("validation-failed", faults=[fault])
     return Attempt(key=key, operation=f"{name} {request.url.path}", body=await request.body())
+
+
+def versions_of(request: Request) -> frozenset[int] | None:
+    """Read the versions of If-Match, None for any; status and day in an entity tag are derived and not compared."""
+    if_match = request.headers.get("if-match")
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = (tag.strip().strip('"').partition("-")[0] for tag in if_match.split(","))
+    return frozenset(int(version) for version in tags if version.isascii() and version.isdigit())
 
 
 def replayed(again: bool) -> dict[str, str]:  # noqa: FBT001  reads well where it is used

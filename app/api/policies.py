@@ -66,6 +66,7 @@ class PolicyDocument(BaseModel):
     version: Annotated[StrictInt, Field(ge=1)]
     title: _Row
     declaration_grace_days: _Row
+    declaration_window: _Row | None = None
     exemptions: list[_Row]
     declarations: list[_Row] | None = None
     regimes: list[_Row]

@@ -10,7 +10,17 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from app.db.engine import Busy, Unavailable
-from app.domain.errors import Conflict, Fault, Forbidden, NotFound, Refusal, RuleViolation, Stale, Unknown
+from app.domain.errors import (
+    Conflict,
+    Fault,
+    Forbidden,
+    NotFound,
+    Refusal,
+    RuleViolation,
+    Stale,
+    Unknown,
+    VersionNeeded,
+)
 from app.policies import sentences
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,6 +34,7 @@ STATUS_OF: Mapping[type[Refusal], int] = {
     Conflict: 409,
     Stale: 412,
     RuleViolation: 422,
+    VersionNeeded: 428,
 }
 
 _CODE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 415: "unsupported-media-type"}

@@ -59,6 +59,13 @@ def _rest(one: Card, at: datetime, language: str) -> dict[str, object]:
         "replaced_by": one.replaced_by,
         "supersedes": one.supersedes,
         "superseded_by": one.superseded_by,
+        "group": group_text(one.group_id) if one.group_id else None,
+        "grounds": [
+            {"from": ground.begins_on, "basis": ground.basis, "purpose": ground.purpose, "until": ground.last_day}
+            for ground in one.grounds
+        ],
+        "shortened_to": one.shortened_to,
+        "lost_at": one.lost_at,
         "warnings": notes(one.warnings(), language),
     }
 
@@ -84,6 +91,11 @@ def page(items: Iterable[bytes], after: str | None) -> bytes:
 def traveller_text(traveller_id: UUID) -> str:
     """Write a traveller's identifier."""
     return f"tr_{traveller_id.hex}"
+
+
+def group_text(group_id: UUID) -> str:
+    """Write a group's identifier."""
+    return f"grp_{group_id.hex}"
 
 
 def fact_text(fact_id: UUID) -> str:

@@ -150,6 +150,9 @@ class CardIn(Asked):
     paper: PaperIn | None = None
     entry: EntryIn | None = None
     reference: Annotated[Text, Field(max_length=64)] | None = Field(None, description="The client's own id.")
+    emergency: Text | None = Field(
+        None, description="Why it is urgent, without personal data: a declaration is taken until later then."
+    )
 
     def domain(self) -> Application:
         """Give the domain its object; RuleViolation where a paper number is malformed."""
@@ -169,6 +172,7 @@ class CardIn(Asked):
             paper=read_paper(self.paper.series, self.paper.number, pointer="/paper") if self.paper else None,
             entry=EntryAt(checkpoint=self.entry.checkpoint, occurred_at=self.entry.occurred_at) if self.entry else None,
             reference=self.reference,
+            emergency=self.emergency,
         )
 
 
@@ -249,6 +253,15 @@ class NoteOut(Told):
     detail: str
 
 
+class GroundOut(Told):
+    """What the stay rests on from a day on, null for its beginning."""
+
+    from_: date | None = Field(alias="from")
+    basis: Basis
+    purpose: Purpose
+    until: date | None
+
+
 class ListedCardOut(Told):
     """A card without its personal part."""
 
@@ -275,6 +288,10 @@ class ListedCardOut(Told):
     replaced_by: str | None
     supersedes: str | None
     superseded_by: str | None
+    group: Annotated[str, Field(pattern="^grp_[0-9a-f]{32}$")] | None
+    grounds: list[GroundOut] = Field(description="What the stay rested on, one after the other; empty while unchanged.")
+    shortened_to: date | None
+    lost_at: datetime | None = Field(description="Reported lost, and no duplicate yet: the card is suspended.")
     warnings: list[NoteOut]
 
 

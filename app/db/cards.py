@@ -27,7 +27,8 @@ from app.db.scoped import WORLD, in_sandbox
 from app.db.tables import IS_ACTIVE, IS_DECLARED, cards, documents, facts, salts, travellers
 from app.db.types import AnyOf, Hashes, Instant
 from app.domain.card import Basis, Card, Purpose, State, Status
-from app.domain.events import FactKind
+from app.domain.events import FactKind, Source
+from app.domain.history import read_grounds, write_grounds
 from app.domain.presence import Stay
 
 _NAMES = tuple(field.name for field in fields(Card))
@@ -56,6 +57,8 @@ def card_of(row: Row) -> Card:
     values["state"] = State(values["state"])
     values["purpose"] = Purpose(values["purpose"])
     values["basis"] = Basis(values["basis"])
+    values["exit_source"] = values["exit_source"] and Source(values["exit_source"])
+    values["grounds"] = read_grounds(values["grounds"] or ())
     return Card(**values)
 
 
@@ -69,6 +72,7 @@ _LATER = frozenset(
         *("checkpoint_in", "entered_at", "entered_on", "last_lawful_day", "ends_at", "ended_by"),
         *("checkpoint_out", "left_at", "left_on", "zone_out"),
         *("superseded_by", "replaces", "replaced_by"),
+        *("group_id", "grounds", "shortened_to", "exit_source", "lost_at"),
     },
 )
 """Columns that a new card fills all together or not at all: left out while empty, since each costs a parameter."""
@@ -76,13 +80,17 @@ _LATER = frozenset(
 
 def columns_of(card: Card) -> dict[str, object]:
     """Name the columns that store a new card, without its sealed part."""
-    values = {name: getattr(card, name) for name in _NAMES}
+    values = {name: _stored(getattr(card, name)) for name in _NAMES}
     return {name: value for name, value in values.items() if value is not None or name not in _LATER}
+
+
+def _stored(value: object) -> object:
+    return (write_grounds(value) or None) if isinstance(value, tuple) else value
 
 
 def changed_columns(before: Card, after: Card) -> dict[str, object]:
     """Name the columns in which two versions of a card differ."""
-    return {name: getattr(after, name) for name in _NAMES if getattr(after, name) != getattr(before, name)}
+    return {name: _stored(getattr(after, name)) for name in _NAMES if getattr(after, name) != getattr(before, name)}
 
 
 # One card ------------------------------------------------------------------------------------------------------------
@@ -95,6 +103,17 @@ _BY_NUMBER = (
 )
 
 BY_NUMBER = in_sandbox(_BY_NUMBER)
+
+OF_TRAVELLER = in_sandbox(
+    select(*_PLAIN, *_SEALED)
+    .select_from(cards.join(salts, _WITH_SALT))
+    .where(
+        cards.c.world_id == WORLD, cards.c.traveller_id == bindparam("traveller_id", type_=cards.c.traveller_id.type)
+    ),
+    "declared_at",
+    "number",
+)
+"""Every card of a traveller, the oldest first."""
 
 _OTHER = cards.alias("other")
 # what `stays_on` of domain/card.py counts
@@ -111,6 +130,7 @@ _OF_OTHER = (
     _OTHER.c.state.label("other_state"),
     _OTHER.c.entered_on.label("other_entered_on"),
     _OTHER.c.left_on.label("other_left_on"),
+    _OTHER.c.visa_hash.label("other_visa_hash"),
 )
 _WITH_TRAVELLER = and_(travellers.c.world_id == WORLD, travellers.c.traveller_id == cards.c.traveller_id)
 
@@ -132,6 +152,7 @@ WITH_DUTIES = in_sandbox(
         travellers.c.version.label("traveller_version"),
         facts.c.reason.label("met_kind"),
         facts.c.occurred_on.label("met_on"),
+        facts.c.occurred_at.label("met_at"),
     )
     .join(travellers, _WITH_TRAVELLER)
     .outerjoin(facts, _MET),
@@ -154,6 +175,7 @@ APPLICANT = in_sandbox(
         documents.c.traveller_id.label("known_traveller_id"),
         salts.c.salt.label("known_salt"),
         travellers.c.version.label("traveller_version"),
+        cards.c.visa_hash,
         *_PLAIN,
     )
     .select_from(

@@ -52,7 +52,11 @@ class Duplicate(Exception):  # noqa: N818  not an error: the answer to a race
 
 
 class Busy(Exception):  # noqa: N818  a state of the database
-    """A lock or an answer did not come in time, or a deadlock was broken: try again."""
+    """A lock or an answer did not come in time: try again."""
+
+
+class Contended(Busy):
+    """Two units of work stood in each other's way and the database undid one: do it again."""
 
 
 class Unavailable(Exception):  # noqa: N818  a state of the database
@@ -255,11 +259,11 @@ class _postgresql_errors:  # noqa: N801  reads as a phrase where it is used
                 return
             case asyncpg.UniqueViolationError():
                 raise Duplicate(error.constraint_name or "") from error
+            case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError():
+                raise Contended(str(error)) from error
             case (
                 asyncpg.LockNotAvailableError()
                 | asyncpg.QueryCanceledError()
-                | asyncpg.DeadlockDetectedError()
-                | asyncpg.SerializationError()
                 | asyncpg.TooManyConnectionsError()
                 | TimeoutError()
             ):

@@ -16,7 +16,16 @@ OF_CARD = in_sandbox(
         facts.c.fact_id,
         facts.c.kind,
         facts.c.card_version,
+        facts.c.occurred_at,
+        facts.c.occurred_on,
+        facts.c.zone,
         facts.c.recorded_at,
+        facts.c.actor,
+        facts.c.source,
+        facts.c.confidence,
+        facts.c.scan_id,
+        facts.c.corrects,
+        facts.c.outcome,
         facts.c.reason,
         facts.c.plain,
         facts.c.sealed,
@@ -36,12 +45,27 @@ OF_CARD = in_sandbox(
 )
 """The facts that made a card's version, oldest first: identifiers are made in order."""
 
+OF_SCAN = in_sandbox(
+    select(
+        facts.c.fact_id,
+        facts.c.card_number,
+        facts.c.card_version,
+        facts.c.recorded_at,
+        facts.c.outcome,
+    ).where(facts.c.world_id == WORLD, facts.c.scan_id == bindparam("scan_id", type_=Text()))
+)
+"""What was decided on a scan."""
+
+
+_RARE = ("scan_id", "confidence", "corrects", "outcome")
+"""Columns that most facts leave empty, and that would cost each a parameter."""
+
 
 def row(
     fact: Fact,
     *,
     world_id: UUID,
-    traveller_id: UUID,
+    traveller_id: UUID | None,
     written_at: datetime,
     sealed: Sealed | None = None,
 ) -> Step:
@@ -63,5 +87,6 @@ def row(
         source=fact.source.value,
         reason=fact.reason,
         plain=fact.changes,
+        **{name: value for name in _RARE if (value := getattr(fact, name)) is not None},
         **(sealed.columns() if sealed else {}),
     )

@@ -137,6 +137,7 @@ documents = Table(
     Column("kind", Text, nullable=False),
     Column("expires_on", Date),
     Column("replaced_by", Uuid),
+    Column("origin_id", Uuid, comment="traveller it came with; null: never merged"),
     Column("sealed", LargeBinary, nullable=False),
     ForeignKeyConstraint(["world_id", "traveller_id"], ["travellers.world_id", "travellers.traveller_id"]),
     ForeignKeyConstraint(["world_id", "salt_id"], ["salts.world_id", "salts.salt_id"]),
@@ -192,6 +193,11 @@ cards = Table(
     Column("replaces", Text),
     Column("replaced_by", Text),
     Column("status_index", Integer),
+    Column("grounds", Json, comment="null while the stay rests on what was applied with"),
+    Column("shortened_to", Date),
+    Column("exit_source", Text),
+    Column("lost_at", Instant),
+    Column("visa_hash", LargeBinary, comment="number: how often it was entered on"),
     Column("sealed", LargeBinary, nullable=False),
     ForeignKeyConstraint(["world_id", "document_id"], ["documents.world_id", "documents.document_id"]),
     ForeignKeyConstraint(["world_id", "traveller_id"], ["travellers.world_id", "travellers.traveller_id"]),
@@ -259,11 +265,13 @@ facts = Table(
     Column("reason", Text),
     Column("corrects", Uuid),
     Column("plain", Json, nullable=False),
+    Column("outcome", Json, comment="what was decided at the border, and seen there"),
     Column("sealed", LargeBinary),
     Column("salt_id", Uuid),
     Column("key_version", Integer),
     ForeignKeyConstraint(["world_id", "card_number"], ["cards.world_id", "cards.number"]),
     Index("ix_facts_card_number", "world_id", "card_number", "fact_id"),  # replay of a card
+    Index("ix_facts_traveller_id", "world_id", "traveller_id", "fact_id"),  # what happened to a traveller
     Index(
         "uq_facts_scan_id",
         "world_id",

@@ -65,11 +65,17 @@ async def write(db: Database, conditions: Sequence[Step], steps: Sequence[Step])
         raise ValueError(message)
     if db.dialect.name == "postgresql":
         return await _chain(db, conditions, steps)
+    return await write_all(db, [(conditions, steps)])
+
+
+async def write_all(db: Database, units: Sequence[tuple[Sequence[Step], Sequence[Step]]]) -> bool:
+    """Write several units of work, each with its conditions as `write` has them, in one transaction: all or nothing."""
     try:
-        async with db.transaction() as unit:
-            for condition in conditions:
-                await _require(unit, condition)
-            await store_in(unit, steps)
+        async with db.transaction() as transaction:
+            for conditions, steps in units:
+                for condition in conditions:
+                    await _require(transaction, condition)
+                await store_in(transaction, steps)
     except _ConditionFailedError:
         return False
     return True
@@ -110,9 +116,12 @@ def _build_chain(conditions: Sequence[Step], steps: Sequence[Step]) -> Executabl
     gates: list[CTE] = []
     for place, condition in enumerate(conditions):
         gates.append(_gated(condition, f"s{place}_", gates).cte(f"s{place}"))
-    done = [
-        _gated(step, f"s{place}_", gates[-1:]).cte(f"s{place}") for place, step in enumerate(steps, len(conditions))
-    ]
+    done: list[CTE] = []
+    gate = gates[-1]
+    for place, step in enumerate(steps, len(conditions)):
+        done.append(_gated(step, f"s{place}_", [gate]).cte(f"s{place}"))
+        if _kind(step) == "change":
+            gate = done[-1]  # PostgreSQL runs the parts of a chain in no order; a row may need the place of another
     return select(func.count().label("met")).select_from(gates[-1]).add_cte(*gates, *done)
 
 

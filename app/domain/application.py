@@ -88,6 +88,8 @@ class Application:
     paper: PaperNumber | None
     entry: EntryAt | None
     reference: str | None
+    emergency: str | None = None
+    """Why the entry is urgent: the window for declarations closes later then."""
 
     @property
     def has_zone(self) -> bool:
@@ -103,22 +105,42 @@ def particulars(application: Application, *, today: date, known_states: Collecti
     lines = application.lines
     zone = _zone(lines, "/mrz", today) if lines is not None else None
     holder, document = identify(application.holder, application.document, zone)
-    refuse(
-        [
-            Fault(pointer=pointer, code="unknown-state", values={"code": code})
-            for pointer, code in (
-                ("/holder/citizenship", holder.citizenship),
-                ("/document/issuing_state", document.issuing_state),
-            )
-            if code not in known_states
-        ]
-    )
+    require_known_states(holder, document, known_states)
     return Particulars(
         holder=holder,
         document=document,
-        visa=_visa(application.visa, today) if application.visa else None,
+        visa=visa_of(application.visa, today=today) if application.visa else None,
         host=application.host,
     )
+
+
+def require_known_states(holder: Holder, document: Document, known_states: Collection[str]) -> None:
+    """Refuse codes that ICAO Doc 9303-3 does not have."""
+    given = {"/holder/citizenship": holder.citizenship, "/document/issuing_state": document.issuing_state}
+    refuse(
+        [
+            Fault(pointer=pointer, code="unknown-state", values={"code": code})
+            for pointer, code in given.items()
+            if code not in known_states
+        ]
+    )
+
+
+def seen(
+    holder: HolderFields, document: DocumentFields, lines: Sequence[str] | None, *, today: date
+) -> tuple[HolderFields, DocumentFields]:
+    """Complete what an officer typed with the zone that was scanned; what is given nowhere stays unknown."""
+    if lines is None:
+        return holder, document
+    return _completed(holder, document, _zone(lines, "/mrz", today))
+
+
+def _completed(holder: HolderFields, document: DocumentFields, zone: Zone) -> tuple[HolderFields, DocumentFields]:
+    if zone.format in VISA_FORMATS:
+        raise violation("/mrz", "visa-zone")
+    refuse(list(_unproven(zone, "/mrz")))
+    refuse(_disagreements(holder, document, zone))
+    return _filled(holder, document, zone)
 
 
 def _zone(lines: Sequence[str], pointer: str, today: date) -> Zone:
@@ -128,7 +150,8 @@ def _zone(lines: Sequence[str], pointer: str, today: date) -> Zone:
         raise violation(pointer, refusal.code) from None
 
 
-def _visa(fields: VisaFields, today: date) -> Visa:
+def visa_of(fields: VisaFields, *, today: date) -> Visa:
+    """Make a visa of what was typed and what its zone says; RuleViolation naming every field that is wrong."""
     number, until = fields.number, fields.valid_until
     if fields.lines is not None:
         zone = _zone(fields.lines, "/visa/mrz", today)
@@ -165,11 +188,7 @@ def identify(holder: HolderFields, document: DocumentFields, zone: Zone | None) 
     names that cannot be written as a zone would, are refused at their fields.
     """
     if zone is not None:
-        if zone.format in VISA_FORMATS:
-            raise violation("/mrz", "visa-zone")
-        refuse(list(_unproven(zone, "/mrz")))
-        refuse(_disagreements(holder, document, zone))
-        holder, document = _filled(holder, document, zone)
+        holder, document = _completed(holder, document, zone)
     refuse(list(_missing(holder, document)))
     assert holder.birth_date is not None  # noqa: S101  _missing has looked
     assert holder.citizenship is not None  # noqa: S101

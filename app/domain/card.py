@@ -1,23 +1,23 @@
-"""The migration card: its fields, its states and what may happen to it, its status at an instant.
+"""The migration card: its fields, its states, its status at an instant.
 
 A card is declared before travel or issued at the border; it is entered on, and left on. Lapsed and overstayed are not
-states: they are what time makes of a declared and of an active card, and are never stored.
+states: they are what time makes of a declared and of an active card, and are never stored. What may happen to a card is
+`transitions.py`, how it happens `life.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from app.domain.clock import end_of_day, local_day
-from app.domain.errors import Conflict, Note
-from app.domain.events import Fact, FactKind, Source
+from app.domain.clock import local_day
+from app.domain.errors import Note
+from app.domain.events import Source
 from app.domain.identity import Document, Holder
 from app.domain.number import USUAL_PAPER_NUMBER_LENGTH
 from app.domain.presence import Stay
-from app.domain.stay import Ending
 
 
 class State(StrEnum):
@@ -50,13 +50,6 @@ class Status(StrEnum):
 
 OPEN = frozenset({Status.ACTIVE, Status.OVERSTAYED})
 """The holder is in the country on this card."""
-
-TRANSITIONS: Mapping[tuple[Status, FactKind], State] = {
-    (Status.DECLARED, FactKind.ENTERED): State.ACTIVE,
-    (Status.DECLARED, FactKind.SUPERSEDED): State.SUPERSEDED,
-    (Status.ACTIVE, FactKind.DEPARTED): State.DEPARTED,
-    (Status.OVERSTAYED, FactKind.DEPARTED): State.DEPARTED,
-}
 
 
 class Purpose(StrEnum):
@@ -115,6 +108,10 @@ class Visa:
         """Whether the visa allows an entry on `day`."""
         return self.valid_from <= day <= self.valid_until
 
+    def is_used_up(self, used: int) -> bool:
+        """Whether `used` entries are as many as the visa allows."""
+        return self.entries is not None and used >= self.entries
+
 
 class HostKind(StrEnum):
     """Who invites."""
@@ -166,10 +163,33 @@ class Intended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a stay rests on from a day on, None for the first; `until` is the last day of a contract, payment or course.
+
+    Nothing in it is personal: of a visa only its days.
+    """
+
+    begins_on: date | None
+    basis: Basis
+    purpose: Purpose
+    until: date | None = None
+    visa_until: date | None = None
+    visa_days: int | None = None
+    applied_on: date | None = None
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day that the ground itself gives, where it gives one."""
+        return self.visa_until or self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """The latest state of a card without its personal part. Instants are UTC, days are local in `zone`.
 
     `zone` is the time zone whose midnights the card lives by: the expected checkpoint's, then that of the entry.
+    `grounds` are those that the stay rested on one after the other, empty while it is the one applied with; `basis` and
+    `purpose` are the latest. `exit_source` tells how the exit is known, `lost_at` when the card was reported lost.
     """
 
     number: str
@@ -205,6 +225,11 @@ class Card:
     superseded_by: str | None = None
     replaces: str | None = None
     replaced_by: str | None = None
+    group_id: UUID | None = None
+    grounds: tuple[Ground, ...] = ()
+    shortened_to: date | None = None
+    exit_source: Source | None = None
+    lost_at: datetime | None = None
 
     def status_at(self, instant: datetime) -> Status:
         """Derive the status at `instant`; `status_is` of `app/db/cards.py` is its twin in SQL."""
@@ -251,135 +276,3 @@ def stays_on(cards: Iterable[Card]) -> list[Stay]:
     """
     counted = {State.ACTIVE, State.DEPARTED}
     return [Stay(card.entered_on, card.left_on) for card in cards if card.entered_on and card.state in counted]
-
-
-def next_state(card: Card, kind: FactKind, instant: datetime) -> State:
-    """Look up the transition; a Conflict `transition-not-allowed` when the table has none."""
-    status = card.status_at(instant)
-    try:
-        return TRANSITIONS[status, kind]
-    except KeyError:
-        possible = ", ".join(other for at, other in TRANSITIONS if at is status) or "-"
-        values = {"card": card.number, "card_status": status, "action": kind, "possible": possible}
-        raise Conflict("transition-not-allowed", extra=values) from None
-
-
-def enter(card: Card, crossing: Crossing, end: Ending | None) -> Card:
-    """Record the entry that opens the stay; `end` is when it must end by the policy."""
-    next_state(card, FactKind.ENTERED, crossing.occurred_at)
-    return with_entry(card.changed(), crossing, end)
-
-
-def with_entry(card: Card, crossing: Crossing, end: Ending | None) -> Card:
-    """Return the card as an entry leaves it, of the same version: the stay is open until `end`."""
-    return replace(
-        card,
-        state=State.ACTIVE,
-        zone=crossing.zone,
-        lapses_at=None,
-        checkpoint_in=crossing.checkpoint,
-        entered_at=crossing.occurred_at,
-        entered_on=crossing.on,
-        last_lawful_day=end.last_lawful_day if end else None,
-        ends_at=end_of_day(end.last_lawful_day, crossing.zone) if end else None,
-        ended_by=end.ended_by if end else None,
-    )
-
-
-def judged_anew(card: Card, end: Ending | None, *, policy_id: str, policy_version: int) -> Card:
-    """Give an open card the end that another policy sets; the same card when that end is its own already."""
-    if (card.last_lawful_day, card.ended_by) == ((end.last_lawful_day, end.ended_by) if end else (None, None)):
-        return card
-    return card.changed(
-        policy_id=policy_id,
-        policy_version=policy_version,
-        last_lawful_day=end.last_lawful_day if end else None,
-        ends_at=end_of_day(end.last_lawful_day, card.zone) if end else None,
-        ended_by=end.ended_by if end else None,
-    )
-
-
-def leave(card: Card, crossing: Crossing) -> Card:
-    """Record the exit that closes the stay, late or not."""
-    return card.changed(
-        state=next_state(card, FactKind.DEPARTED, crossing.occurred_at),
-        checkpoint_out=crossing.checkpoint,
-        left_at=crossing.occurred_at,
-        left_on=crossing.on,
-        zone_out=crossing.zone,
-    )
-
-
-def supersede(card: Card, by: str, *, recorded_at: datetime) -> Card:
-    """Put a newer declaration of the same person, number `by`, in this one's place."""
-    return card.changed(state=next_state(card, FactKind.SUPERSEDED, recorded_at), superseded_by=by)
-
-
-def fact(
-    kind: FactKind,
-    before: Card | None,
-    after: Card,
-    *,
-    fact_id: UUID,
-    recorded_at: datetime,
-    actor: str,
-    source: Source,
-    crossing: Crossing | None = None,
-    reason: str | None = None,
-) -> Fact:
-    """Tell what happened as the difference of two versions of a card; the first fact of a card holds it whole."""
-    changes = {
-        name: _as_json(getattr(after, name))
-        for name in _NAMES
-        if (getattr(after, name) is not None if before is None else getattr(after, name) != getattr(before, name))
-    }
-    occurred_at = crossing.occurred_at if crossing else recorded_at
-    zone = crossing.zone if crossing else after.zone
-    return Fact(
-        fact_id=fact_id,
-        kind=kind,
-        card_number=after.number,
-        version=after.version,
-        occurred_at=occurred_at,
-        occurred_on=local_day(occurred_at, zone),
-        zone=zone,
-        recorded_at=recorded_at,
-        actor=actor,
-        source=source,
-        changes=changes,
-        reason=reason,
-    )
-
-
-def replay(facts: Iterable[Mapping[str, str | int | None]]) -> Card:
-    """Rebuild a card from the `changes` of its facts, oldest first."""
-    merged: dict[str, object] = {}
-    for changes in facts:
-        for name, value in changes.items():
-            read = _READ.get(name)
-            merged[name] = read(value) if read and isinstance(value, str) else value
-    return Card(**merged)  # type: ignore[arg-type]  # the first fact of a card holds every compulsory field
-
-
-_NAMES = tuple(field.name for field in fields(Card))
-
-_READ: Mapping[str, Callable[[str], object]] = {
-    "state": State,
-    "purpose": Purpose,
-    "basis": Basis,
-    "traveller_id": UUID,
-    "document_id": UUID,
-    **dict.fromkeys(("declared_at", "lapses_at", "entered_at", "left_at", "ends_at"), datetime.fromisoformat),
-    **dict.fromkeys(
-        ("intended_from", "intended_until", "entered_on", "left_on", "last_lawful_day"),
-        date.fromisoformat,
-    ),
-}
-
-
-def _as_json(value: object) -> str | int | None:
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, date):  # an instant is a date too
-        return value.isoformat()
-    return str(value)

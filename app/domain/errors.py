@@ -69,6 +69,10 @@ class Stale(Refusal):
     """The caller decided on a version that is no longer the latest."""
 
 
+class VersionNeeded(Refusal):
+    """The caller must say which version was decided on."""
+
+
 def violation(pointer: str, code: str, /, **values: str) -> RuleViolation:
     """Refuse with the fault of one field, under the fault's own code."""
     refusal = RuleViolation(code, faults=[Fault(pointer=pointer, code=code, values=values)])

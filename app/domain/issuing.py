@@ -6,10 +6,11 @@ from datetime import date, datetime
 from uuid import UUID
 
 from app.domain.application import Application
-from app.domain.card import VISA_BASES, Card, Crossing, Intended, Particulars, State, Status, stays_on, with_entry
+from app.domain.card import VISA_BASES, Card, Crossing, Intended, Particulars, State, Status, Visa, stays_on
 from app.domain.clock import local_day
 from app.domain.conditions import Traveller, require_visa_of_basis
 from app.domain.errors import Fault, RuleViolation, violation
+from app.domain.life import with_entry
 from app.domain.policy import Policy, require_valid_visa
 from app.domain.stay import UsedUp, entering
 
@@ -21,6 +22,7 @@ class NewCard:
     number: str
     traveller_id: UUID
     document_id: UUID
+    group_id: UUID | None = None
 
 
 def declare(
@@ -42,6 +44,7 @@ def declare(
         raise violation("/intended/from", "missing")
     traveller = _traveller(application, personal)
     policy.require_card(traveller, begins_on=begins_on, until=intended.until, today=local_day(at, zone))
+    policy.require_window(traveller, begins_on, zone, at=at, emergency=application.emergency is not None)
     policy.terms(traveller)  # refuses now what would be refused at the border
     card = replace(
         _draft(application, personal, new, zone=zone, policy=policy, at=at),
@@ -96,6 +99,12 @@ def _used_up(end: UsedUp) -> RuleViolation:
     return RuleViolation("stay-used-up", faults=[fault], extra=values)
 
 
+def require_entry_left(visa: Visa | None, used: int) -> None:
+    """Refuse an entry on a visa that was entered on as often as it allows; `used` counts the entries before."""
+    if visa is not None and visa.is_used_up(used):
+        raise violation("/visa/entries", "visa-entries-used", used=str(used))
+
+
 def require_after_last_exit(crossing: Crossing, former: Iterable[Card]) -> None:
     """Refuse an entry that lies before an exit recorded on a former card: the stays of one person do not overlap."""
     if any(card.left_at is not None and crossing.occurred_at < card.left_at for card in former):
@@ -142,6 +151,7 @@ def _draft(
         paper_series=paper.series if paper else None,
         paper_number=paper.number if paper else None,
         reference=application.reference,
+        group_id=new.group_id,
     )
 
 

@@ -124,7 +124,7 @@ class Rolling(Counting):
         begins = first - self.window_days + 1
         used = past.before(entered) - past.before(min(begins, entered)) + first - max(begins, entered) + 1
         if used > self.max_days:
-            return (first, NEVER) if first <= last else None
+            return first, NEVER
         over = first + self.max_days - used + 1
         for old, ends in past.apart(begins, entered):
             if old + self.window_days > over or over > last:

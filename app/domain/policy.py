@@ -11,8 +11,9 @@ from itertools import pairwise
 from typing import TypeVar
 
 from app.domain.card import Visa
-from app.domain.clock import end_of_day
+from app.domain.clock import end_of_day, instant_text
 from app.domain.conditions import Row, Sure, Traveller
+from app.domain.declaring import DeclarationTerms, WindowState
 from app.domain.duties import Duty, DutyKind
 from app.domain.errors import Fault, RuleViolation, violation
 from app.domain.limits import FixedEnd, Limit, PerEntry
@@ -76,6 +77,10 @@ class Exemption(Row):
     source: str
     sure: Sure
 
+    def needed_from(self, entered_on: date) -> date | None:
+        """Tell the day from which a card is needed after an entry; None for never."""
+        return entered_on + timedelta(days=self.days) if self.days else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration(Row):
@@ -97,6 +102,7 @@ class Policy:
     declarations: tuple[Declaration, ...]
     regimes: tuple[Regime, ...]
     duties: tuple[Duty, ...]
+    declaration_terms: DeclarationTerms | None = None
     drafts: frozenset[str] = frozenset()
     """Drafts that are switched on."""
     _terms: dict[Traveller, Terms] = field(default_factory=dict, init=False, compare=False, repr=False)
@@ -137,15 +143,19 @@ class Policy:
         """Tell when a declaration lapses: local midnight after the intended day and the days of grace."""
         return end_of_day(intended_from + timedelta(days=self.declaration_grace_days), zone)
 
+    def exemption(self, traveller: Traveller, on: date) -> Exemption | None:
+        """Find what exempts a traveller who enters on a day from having a card."""
+        return next(self._fitting(self.exemptions, traveller, on), None)
+
     def require_card(self, traveller: Traveller, *, begins_on: date, until: date | None, today: date) -> None:
         """Refuse whoever needs no card for a stay from `begins_on`, meant to last `until`.
 
         RuleViolation `no-card-needed`, with the day from which one is needed where there is such a day.
         """
-        exemption = next(self._fitting(self.exemptions, traveller, begins_on), None)
+        exemption = self.exemption(traveller, begins_on)
         if exemption is None:
             return
-        needed_from = begins_on + timedelta(days=exemption.days) if exemption.days else None
+        needed_from = exemption.needed_from(begins_on)
         if needed_from and max(today, until or today) >= needed_from:
             return
         values = {"needed_from": needed_from.isoformat()} if needed_from else {}
@@ -158,6 +168,22 @@ class Policy:
         rule = next(self._fitting(self.declarations, traveller, on), None)
         if rule:
             raise violation("/entry", "declaration-needed", since=rule.begins_on.isoformat(), rule=rule.row_id)
+
+    def compulsory_declarations(self, on: date) -> list[str]:
+        """Name the rules in force on a day by which some must have declared."""
+        return [rule.row_id for rule in self.declarations if self._is_on(rule) and rule.is_in_force(on)]
+
+    def require_window(self, traveller: Traveller, entry_on: date, zone: str, *, at: datetime, emergency: bool) -> None:
+        """Refuse a declaration outside its window where a declaration is compulsory: elsewhere nothing hangs on it."""
+        if self.declaration_terms is None or not any(self._fitting(self.declarations, traveller, entry_on)):
+            return
+        window = self.declaration_terms.window(entry_on, zone)
+        state = window.state_at(at)
+        if state is WindowState.OPEN or (emergency and state is WindowState.EMERGENCY_ONLY):
+            return
+        closes_at = window.emergency_closes_at if emergency else window.closes_at
+        values = {"opens_at": instant_text(window.opens_at), "closes_at": instant_text(closes_at), "zone": zone}
+        raise violation("/intended/from", "declaration-window-closed", **values)
 
     def duties_after(self, traveller: Traveller, entered_on: date) -> Sequence[Duty]:
         """List the duties that follow an entry, one of each kind at most."""

@@ -12,6 +12,7 @@ from typing import TypedDict
 
 from app.domain.card import Basis, Purpose
 from app.domain.conditions import Condition, Sure
+from app.domain.declaring import DeclarationTerms
 from app.domain.duties import Duty, DutyKind, Unit, Who
 from app.domain.identity import DocumentKind
 from app.domain.limits import (
@@ -76,7 +77,8 @@ def read_json(document: str) -> Policy:
 def read_policy(document: Row) -> Policy:
     """Read a policy; BrokenData with file and line when anything is missing, unknown or without a source."""
     document.only(
-        "policy", "version", "title", "declaration_grace_days", "exemptions", "declarations", "regimes", "deadlines"
+        *("policy", "version", "title", "declaration_grace_days", "declaration_window"),
+        *("exemptions", "declarations", "regimes", "deadlines"),
     )
     title = document.row("title")
     title.only("en", "ru")
@@ -85,6 +87,7 @@ def read_policy(document: Row) -> Policy:
         version=_figure(document, "version", most=_LATEST_VERSION),
         title={language: title.text(language) for language in ("en", "ru")},
         declaration_grace_days=_grace(document.row("declaration_grace_days")),
+        declaration_terms=_window(document.row("declaration_window")) if document.has("declaration_window") else None,
         exemptions=tuple(_exemption(row) for row in document.rows("exemptions")),
         declarations=tuple(_declaration(row) for row in _optional(document, "declarations")),
         regimes=tuple(_regime(row) for row in _some(document, "regimes")),
@@ -121,6 +124,17 @@ def _grace(row: Row) -> int:
     row.only("value", "source", "sure")
     _sourced(row)
     return _figure(row, "value", least=0)
+
+
+def _window(row: Row) -> DeclarationTerms:
+    row.only("opens_days", "closes_hours", "emergency_hours", "source", "sure")
+    closes = _figure(row, "closes_hours", least=0)
+    return DeclarationTerms(
+        opens_days=_figure(row, "opens_days"),
+        closes_hours=closes,
+        emergency_hours=_figure(row, "emergency_hours", least=0, most=closes),
+        **_sourced(row),
+    )
 
 
 # What all rows have --------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.db import sandboxes
 from app.db.cards import Sealed
-from app.db.engine import Busy, Database, Duplicate, Row, Statement
+from app.db.engine import Busy, Contended, Database, Duplicate, Row, Statement
 from app.db.sandboxes import KeyHolder
 from app.db.scoped import HERE
 from app.db.vault import Dice, MasterKey, WorldKeys
@@ -275,7 +275,7 @@ def unit_of_work(
                 return await work(ctx, *args, **kwargs)
             except StaleCallerError:
                 ctx = await ctx.reloaded()
-            except (RaceLostError, Duplicate):
+            except (RaceLostError, Duplicate, Contended):
                 await asyncio.sleep(0)
         raise Busy
 

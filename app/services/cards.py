@@ -9,25 +9,27 @@ from typing import Any
 from uuid import UUID
 
 from app.db import cards as rows
-from app.db import journal
+from app.db import journal, tables
 from app.db import particulars as sealed_json
 from app.db.engine import Row, Statement
-from app.db.tables import cards, documents, salts, travellers
+from app.db.tables import cards, salts, travellers
 from app.db.vault import SALT_BYTES
 from app.db.write import Step, added, changed
 from app.domain import issuing
 from app.domain import number as numbers
 from app.domain.application import Application, particulars, refuse
-from app.domain.card import OPEN, Card, Crossing, Particulars, Status, fact, replay, supersede
+from app.domain.card import OPEN, Card, Crossing, Particulars, State, Status
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import Conflict, Fault, NotFound
 from app.domain.events import Fact, FactKind, Source
-from app.domain.identity import canonical_document_number, fold_document_number, person_key
+from app.domain.history import fact, replay
 from app.domain.issuing import NewCard
+from app.domain.life import supersede
 from app.policies import reference
+from app.services import documents
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember
-from app.services.recording import Salt, card_step, fact_steps, seal, store
+from app.services.recording import Salt, Unit, card_step, fact_steps, seal, store
 
 GROUPS = rows.GROUPS
 """What cards can be counted by."""
@@ -55,43 +57,73 @@ class Page:
 # Issue ---------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A card that is decided on and not stored yet; `person` tells whether two are of the same person."""
+
+    shown: Shown
+    unit: Unit
+    person: bytes
+
+
 @unit_of_work
-async def issue(ctx: Context, application: Application, attempt: Attempt) -> Shown:
+async def issue(ctx: Context, application: Application, attempt: Attempt, group_id: UUID | None = None) -> Shown:
     """Declare a card in advance, or with an entry issue it at the border.
 
     A declaration of the same person that is still open is superseded. Refusals: RuleViolation for whatever is wrong
     with the application; Conflict `open-card-exists`, `paper-number-in-use`.
     """
+    prepared = await prepare(ctx, application, attempt, group_id)
+    if isinstance(prepared, Shown):
+        return prepared
+    unit = prepared.unit
+    await store(ctx, unit.steps, traveller_id=unit.traveller_id, version=unit.version)
+    return prepared.shown
+
+
+async def prepare(ctx: Context, application: Application, attempt: Attempt, group_id: UUID | None) -> Prepared | Shown:
+    """Decide on a card without storing it; a repeat is shown again. Refuses as `issue`."""
     if application.entry:
         ctx.require(Scope.BORDER)
     # only a zone's two-digit years need the day before the one statement that brings the instant
     today = local_day(await ctx.now(), MOSCOW) if application.has_zone else date.max
     personal = particulars(application, today=today, known_states=reference.known_states())
     _require_checkpoints(application)
-    person_hash = ctx.keys.hash("person", *person_key(personal.holder, personal.document))
+    person_hash = documents.person_hash(ctx, personal)
     read = await ctx.read(rows.APPLICANT, person_hash=person_hash, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
         return await version_of(ctx, repeat["replay_card_number"], repeat["replay_version"])
 
     person = _person(ctx, read)
     former = [rows.card_of(row) for row in read.rows if row["number"] is not None]
-    new = NewCard(number=numbers.generate(ctx.dice), traveller_id=person.traveller_id, document_id=person.document_id)
+    new = NewCard(
+        number=numbers.generate(ctx.dice),
+        traveller_id=person.traveller_id,
+        document_id=person.document_id,
+        group_id=group_id,
+    )
+    visa_hash = documents.visa_hash(ctx, personal)
+    counted = [row for row in read.rows if row["state"] in {State.ACTIVE, State.DEPARTED}]
+    used = sum(visa_hash is not None and row["visa_hash"] == visa_hash for row in counted)
+    if application.entry:
+        issuing.require_entry_left(personal.visa, used)
     card, facts, superseded = _decide(ctx, application, personal, new, former, read)
     clear = sealed_json.write(personal)
     steps = [
-        *_person_steps(ctx, person, personal, person_hash),
+        *_person_steps(ctx, person, personal),
         *(card_step(ctx, before, after) for before, after in superseded),
         added(
             cards,
             world_id=ctx.caller.world_id,
             **rows.columns_of(card),
+            **({"visa_hash": visa_hash} if visa_hash else {}),
             **seal(ctx, person.salt, clear, f"cards/{card.number}").columns(),
         ),
         *fact_steps(ctx, read, facts, person.traveller_id, personal=(person.salt, clear)),
         *remember(ctx, read, attempt, card=(card.number, card.version)),
     ]
-    await store(ctx, steps, traveller_id=person.traveller_id, version=person.version)
-    return Shown(card, clear, read.instant)
+    unit = Unit(steps=steps, traveller_id=person.traveller_id, version=person.version)
+    return Prepared(shown=Shown(card, clear, read.instant), unit=unit, person=person_hash)
 
 
 def _require_checkpoints(application: Application) -> None:
@@ -143,7 +175,7 @@ def _decide(
         made_out, card = (replace(one, supersedes=declared[0].number) for one in (made_out, card))
     superseded = [(one, supersede(one, card.number, recorded_at=at)) for one in declared]
     kind = FactKind.ISSUED if crossing else FactKind.DECLARED
-    facts = [tell(kind, None, made_out, fact_id=next(ids))]
+    facts = [tell(kind, None, made_out, fact_id=next(ids), reason=application.emergency)]
     if crossing:
         facts.append(tell(FactKind.ENTERED, made_out, card, fact_id=next(ids), crossing=crossing))
     facts += [tell(FactKind.SUPERSEDED, before, after, fact_id=next(ids)) for before, after in superseded]
@@ -177,32 +209,17 @@ def _person(ctx: Context, read: Read) -> _Person:
     )
 
 
-def _person_steps(ctx: Context, person: _Person, personal: Particulars, person_hash: bytes) -> list[Step]:
+def _person_steps(ctx: Context, person: _Person, personal: Particulars) -> list[Step]:
     """Store a new person with the document, or what is written about a known one anew."""
-    world_id, keys, document = ctx.caller.world_id, ctx.keys, personal.document
-    clear = sealed_json.write(replace(personal, visa=None, host=None))
-    latest = {
-        "kind": document.kind.value,
-        "expires_on": document.expires_on,
-        **seal(ctx, person.salt, clear, f"documents/{person.document_id}").columns(),
-    }
+    world_id = ctx.caller.world_id
     if person.version is not None:
-        return [changed(documents, {"world_id": world_id, "document_id": person.document_id}, **latest)]
-    exact = canonical_document_number(document.number)
+        latest = documents.latest_columns(ctx, personal, person.salt, person.document_id)
+        return [changed(tables.documents, {"world_id": world_id, "document_id": person.document_id}, **latest)]
     return [
         added(travellers, world_id=world_id, traveller_id=person.traveller_id, version=1),
         added(salts, world_id=world_id, salt_id=person.salt.salt_id, salt=person.salt.salt),
-        added(
-            documents,
-            world_id=world_id,
-            document_id=person.document_id,
-            traveller_id=person.traveller_id,
-            exact_hash=keys.hash("exact", document.issuing_state, exact),
-            fold_hash=keys.hash("fold", document.issuing_state, fold_document_number(exact)),
-            birth_hash=keys.hash("birth", str(personal.holder.birth_date)),
-            person_hash=person_hash,
-            issuing_state=document.issuing_state,
-            **latest,
+        documents.new_document(
+            ctx, personal, person.salt, document_id=person.document_id, traveller_id=person.traveller_id
         ),
     ]
 
@@ -219,14 +236,14 @@ async def show(ctx: Context, text: str) -> Shown:
     return shown(ctx, read.rows[0], read.instant)
 
 
-_FORGOTTEN = b'{"holder":null,"document":null,"visa":null,"host":null}'
+FORGOTTEN = b'{"holder":null,"document":null,"visa":null,"host":null}'
 """What is told of a person whose salt is gone."""
 
 
 def shown(ctx: Context, row: Row, instant: datetime) -> Shown:
     """Show a card row with its personal part opened."""
     card = rows.card_of(row)
-    return Shown(card, ctx.open(rows.sealed_of(row), f"cards/{card.number}") or _FORGOTTEN, instant)
+    return Shown(card, ctx.open(rows.sealed_of(row), f"cards/{card.number}") or FORGOTTEN, instant)
 
 
 async def version_of(ctx: Context, number: str, version: int, *, at: datetime | None = None) -> Shown:
@@ -235,7 +252,7 @@ async def version_of(ctx: Context, number: str, version: int, *, at: datetime | 
     card = replay(row["plain"] for row in read.rows)
     personal = None
     for row in read.rows:
-        if row["sealed"] is not None and row["salt"] is not None:
+        if row["sealed"] is not None and row["salt"] is not None and row["kind"] != FactKind.CROSSING:
             keys = ctx.caller.keys[row["key_version"]]
             personal = keys.open(row["sealed"], salt=row["salt"], row=f"facts/{row['fact_id']}")
     return Shown(card, personal, at or card.declared_at, replayed=True)

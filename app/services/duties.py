@@ -7,12 +7,13 @@ from typing import Any
 
 from app.db import cards as rows
 from app.domain import number as numbers
-from app.domain.card import Card, fact
+from app.domain.card import Card
 from app.domain.clock import end_of_day, local_day
 from app.domain.conditions import Sure
 from app.domain.duties import Deadline, Duty, DutyKind, DutyState, Unit, Who, deadlines, meet, of_kind
 from app.domain.errors import Forbidden, NotFound
 from app.domain.events import FactKind, Source
+from app.domain.history import fact
 from app.policies.working_days import working_days
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember

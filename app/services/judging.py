@@ -1,21 +1,27 @@
 """Open stays: walked through page by page, and judged anew when the rules have changed."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.db import cards as rows
 from app.db import particulars as sealed_json
 from app.db.sandboxes import Sandbox
-from app.domain.card import VISA_BASES, Card, State, fact, judged_anew
+from app.db.tables import cards
+from app.db.write import Step, changed
+from app.domain.card import VISA_BASES, Card, State, stays_on
+from app.domain.changes import judged
 from app.domain.conditions import Traveller
 from app.domain.errors import RuleViolation
 from app.domain.events import FactKind, Source
+from app.domain.grounds import terms_of
+from app.domain.history import fact
 from app.domain.identity import DocumentKind
+from app.domain.life import judged_anew
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 from app.domain.stay import ending
-from app.services.access import Context, Registry, Role, unit_of_work
+from app.services.access import Context, Read, Registry, Role, unit_of_work
 from app.services.recording import card_step, fact_steps, store
 from app.services.sandboxes import add_key_for, every, revoke_key_of
 
@@ -61,11 +67,11 @@ def _judged_by(policy: Policy, card: Card, traveller: Traveller | None, stays: C
     if traveller is None or card.entered_on is None:
         return card
     try:
-        terms = policy.terms(traveller)
+        terms = terms_of(policy, traveller, card)
     except RuleViolation:
         return card
     end = ending(stays, terms, card.entered_on)
-    return judged_anew(card, end, policy_id=policy.policy_id, policy_version=policy.version)
+    return judged_anew(card, end, policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +138,52 @@ async def _judge(ctx: Context, number: str) -> bool:
     steps = [card_step(ctx, card, after), *fact_steps(ctx, read, [told], card.traveller_id)]
     await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])
     return True
+
+
+# The open card of a traveller whose stays have changed ---------------------------------------------------------------
+
+_AFTER = 100
+"""Sorts facts of a card behind those of the card that was changed."""
+
+
+async def other_steps(ctx: Context, read: Read, *, before: Card, after: Card) -> list[Step]:
+    """Judge the traveller's open card anew where the stays on this one have changed."""
+    stays = stays_on([after])
+    open_number = next((row["other_number"] for row in read.rows if row["other_state"] == State.ACTIVE), None)
+    if open_number is None or stays == stays_on([before]):
+        return []
+    others = [
+        Stay(row["other_entered_on"], row["other_left_on"])
+        for row in read.rows
+        if row["other_number"] not in {None, open_number}
+    ]
+    return await _judged_steps(ctx, read, open_number, [*others, *stays])
+
+
+async def _judged_steps(ctx: Context, read: Read, number: str, stays: Sequence[Stay]) -> list[Step]:
+    """Give an open card the end that its holder's other stays set by now; nothing where that is as it was."""
+    other = await ctx.read(rows.BY_NUMBER, number=number)
+    card = rows.card_of(other.head)
+    clear = ctx.open(rows.sealed_of(other.head), f"cards/{number}")
+    if clear is None:
+        return []
+    try:
+        after = judged(card, sealed_json.read(clear), stays, ctx.policy)
+    except RuleViolation:  # nobody knows what the policy asks: the card keeps its end
+        return []
+    if (after.last_lawful_day, after.ended_by) == (card.last_lawful_day, card.ended_by):
+        return []
+    after = replace(after, version=card.version + 1)
+    told = fact(
+        FactKind.CHANGED,
+        card,
+        after,
+        fact_id=ctx.registry.new_id(read.real_now, _AFTER),
+        recorded_at=read.instant,
+        actor=ctx.actor,
+        source=Source.REGISTRY,
+        reason="stays",
+    )
+    where = {"world_id": ctx.caller.world_id, "number": number}
+    step = changed(cards, where, **rows.changed_columns(card, after))
+    return [step, *fact_steps(ctx, read, [told], card.traveller_id)]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from app.db import policies as stored
@@ -11,6 +11,7 @@ from app.db import sandboxes
 from app.db.engine import Session
 from app.db.tables import policies as table
 from app.db.write import added, changed, store_in
+from app.domain.declaring import DeclarationTerms, Window, WindowState
 from app.domain.errors import Conflict, Fault, NotFound, RuleViolation, violation
 from app.domain.policy import Policy
 from app.policies import regimes
@@ -187,3 +188,29 @@ async def _lock(ctx: Context, unit: Session) -> None:
     """Keep others from changing the sandbox, if it is still as the caller knows it."""
     if await sandboxes.locked_epoch(unit, ctx.caller.sandbox_id) != ctx.caller.epoch:
         raise StaleCallerError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclarationWindow:
+    """When an entry can be declared, where the present lies in that, and the rules by which some must declare."""
+
+    window: Window
+    terms: DeclarationTerms
+    state: WindowState
+    compulsory: list[str]
+
+
+@unit_of_work
+async def declaration_window(ctx: Context, entry_on: date, zone: str) -> DeclarationWindow:
+    """Tell when an entry on a day can be declared; NotFound `no-declaration-window` where the policy has none."""
+    await ctx.confirm()
+    terms = ctx.policy.declaration_terms
+    if terms is None:
+        raise NotFound("no-declaration-window")
+    window = terms.window(entry_on, zone)
+    return DeclarationWindow(
+        window=window,
+        terms=terms,
+        state=window.state_at(await ctx.now()),
+        compulsory=ctx.policy.compulsory_declarations(entry_on),
+    )

@@ -1,6 +1,7 @@
 """How a decision is recorded: card rows, facts with their sealed part, and the version that decides races."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from app.db import journal
 from app.db.cards import Sealed
 from app.db.engine import Duplicate
 from app.db.tables import cards, sandboxes, travellers
-from app.db.write import Step, changed, held, write
+from app.db.write import Step, changed, held, write, write_all
 from app.domain.card import Card
 from app.domain.errors import Conflict
 from app.domain.events import Fact
@@ -37,7 +38,12 @@ def card_step(ctx: Context, before: Card, after: Card) -> Step:
 
 
 def fact_steps(
-    ctx: Context, read: Read, facts: Sequence[Fact], traveller_id: UUID, *, personal: tuple[Salt, bytes] | None = None
+    ctx: Context,
+    read: Read,
+    facts: Sequence[Fact],
+    traveller_id: UUID | None,
+    *,
+    personal: tuple[Salt, bytes] | None = None,
 ) -> list[Step]:
     """Store facts in their order; the first carries `personal`, the salt and the clear bytes, where there are any."""
     steps = []
@@ -55,22 +61,49 @@ def fact_steps(
     return steps
 
 
-async def store(ctx: Context, steps: Sequence[Step], *, traveller_id: UUID, version: int | None) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What is written about one traveller, who must still be at `version`; None for a new one, or for nobody."""
+
+    steps: Sequence[Step]
+    traveller_id: UUID | None
+    version: int | None
+
+
+async def store(ctx: Context, steps: Sequence[Step], *, traveller_id: UUID | None, version: int | None) -> None:
     """Write a unit of work, if the sandbox is as it was read and the traveller still at `version` (None for a new one).
 
     RaceLostError when not: somebody wrote to a card of the same traveller, moved the clock or reset the sandbox.
     Conflict `paper-number-in-use` when another live card has the paper number.
     """
+    with _told_as_conflicts():
+        conditions = _conditions(ctx, traveller_id, version)
+        if not await write(ctx.db, conditions, steps):
+            raise RaceLostError
+
+
+async def store_all(ctx: Context, units: Sequence[Unit]) -> None:
+    """Write about several travellers, all or nothing; refuses as `store`."""
+    with _told_as_conflicts():
+        each = [(_conditions(ctx, unit.traveller_id, unit.version), unit.steps) for unit in units]
+        if not await write_all(ctx.db, each):
+            raise RaceLostError
+
+
+def _conditions(ctx: Context, traveller_id: UUID | None, version: int | None) -> list[Step]:
     caller = ctx.caller
     conditions = [held(sandboxes, sandbox_id=caller.sandbox_id, epoch=caller.epoch)]
     if version is not None:
         who = {"world_id": caller.world_id, "traveller_id": traveller_id, "version": version}
         conditions.append(changed(travellers, who, version=version + 1))
+    return conditions
+
+
+@contextmanager
+def _told_as_conflicts() -> Iterator[None]:
     try:
-        written = await write(ctx.db, conditions, steps)
+        yield
     except Duplicate as duplicate:
         if duplicate.index == "uq_cards_paper":
             raise Conflict("paper-number-in-use") from None
         raise  # a race, which the next attempt finds decided
-    if not written:
-        raise RaceLostError

@@ -13,6 +13,7 @@ from app.domain.card import Basis, Card, stays_on
 from app.domain.clock import local_day
 from app.domain.conditions import Traveller
 from app.domain.errors import Conflict, Fault, NotFound, RuleViolation, violation
+from app.domain.grounds import terms_of
 from app.domain.limits import Limit
 from app.domain.policy import Policy, Regime
 from app.domain.presence import Stay
@@ -96,7 +97,7 @@ async def of_card(ctx: Context, text: str) -> HeldCard:
     stays = sorted([*rows.other_stays(read.rows), *stays_on([card])], key=attrgetter("entered_on"))
     judge = _Judge(rules=Rules(policy_id=ctx.caller.policy), policy=ctx.policy)
     try:
-        judged = judge.answer(stays, traveller, local_day(read.instant, card.zone))
+        judged = judge.answer(stays, traveller, local_day(read.instant, card.zone), card)
     except RuleViolation as unknown:  # the policy has changed since the card was made out
         missing = unknown.faults[0].pointer.removeprefix("/traveller")
         raise Conflict("card-incomplete", extra={"missing": missing}) from None
@@ -121,9 +122,9 @@ class _Judge:
     rules: Rules
     policy: Policy | None
 
-    def answer(self, stays: Sequence[Stay], traveller: Traveller | None, on: date) -> Judged:
-        """Assess a history by these rules."""
-        assessment = assess(stays, self.terms(traveller), on)
+    def answer(self, stays: Sequence[Stay], traveller: Traveller | None, on: date, card: Card | None = None) -> Judged:
+        """Assess a history by these rules; of a card, by what its stay rests on."""
+        assessment = assess(stays, self.terms(traveller, card), on)
         regime = self.policy.regime(assessment.regime) if self.policy and assessment.regime else None
         return Judged(
             rules=self.rules,
@@ -133,7 +134,7 @@ class _Judge:
             unsaid=regime.unsaid(traveller) if regime and traveller else (),
         )
 
-    def terms(self, traveller: Traveller | None) -> Terms:
+    def terms(self, traveller: Traveller | None, card: Card | None = None) -> Terms:
         """Tell what judges a traveller; RuleViolation for one without what the policy asks."""
         if self.policy is None:
             return always(self.rules.limits)
@@ -144,7 +145,7 @@ class _Judge:
         try:
             if self.rules.as_in_force_on:
                 return self.policy.terms_as_in_force_on(traveller, self.rules.as_in_force_on)
-            return self.policy.terms(traveller)
+            return terms_of(self.policy, traveller, card) if card else self.policy.terms(traveller)
         except RuleViolation as refusal:  # what a card would be refused for stands under the traveller here
             faults = [replace(fault, pointer=f"/traveller{fault.pointer}") for fault in refusal.faults]
             raise RuleViolation(refusal.code, faults=faults) from None
@@ -222,7 +223,7 @@ def _compared(one: OpenCard, a: _Judge, b: _Judge, now: datetime) -> ComparedCar
 
 def _side(one: OpenCard, judge: _Judge, on: date) -> Side | None:
     try:
-        terms = judge.terms(one.traveller)
+        terms = judge.terms(one.traveller, one.card)
     except RuleViolation:
         return None
     assert one.card.entered_on is not None  # noqa: S101  an open card has its entry

@@ -252,8 +252,10 @@ def _visa(person: Person, intended_from: date) -> VisaFields | None:
     if term is None:
         return None
     valid_from = intended_from - timedelta(days=10)
+    assert person.visa_number is not None  # noqa: S101  drawn for every basis with a visa
+    series, digits = person.visa_number[:2], int(person.visa_number[2:])
     return VisaFields(
-        number=person.visa_number,
+        number=f"{series}{(digits + valid_from.toordinal()) % _NUMBERS:07}",  # for one entry, so another for each trip
         kind=term.kind,
         category=person.purpose.value,
         valid_from=valid_from,

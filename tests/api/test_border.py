@@ -30,6 +30,8 @@ async def test_an_admission_is_answered_in_the_fixed_shape(client: AsyncClient) 
         "reason": "admitted",
         "missing": [],
         "used_up": None,
+        "needed_from": None,
+        "ways_out": [],
         "flags": [],
         "observed_differs": False,
     }
@@ -102,6 +104,7 @@ async def test_whoever_is_inside_on_another_card_is_shown_that_card(client: Asyn
     answer = await cross(client, waiting, "entry")
     assert (answer.status_code, answer.json()["reason"]) == (200, "already_inside")
     assert answer.json()["card"]["number"] == inside
+    assert [one.keys() for one in answer.json()["ways_out"]] == [{"code", "sentence"}] * 3
 
 
 async def test_an_entry_with_no_day_left_is_refused_with_the_limit_and_the_day_of_another(client: AsyncClient) -> None:
@@ -112,7 +115,7 @@ async def test_an_entry_with_no_day_left_is_refused_with_the_limit_and_the_day_o
     told = answer.json()
     assert (answer.status_code, told["decision"], told["reason"]) == (200, "refuse", "stay_used_up")
     assert told["used_up"] == {"limit": "calendar_year", "since": "2026-10-30", "earliest_entry": "2027-01-01"}
-    assert told["card"] == before
+    assert (told["needed_from"], told["ways_out"], told["card"]) == (None, [], before)
     # the attempt is repeatable, and the same card does on the day that was told
     key = {"Idempotency-Key": "one"}
     first = await client.post(f"/v1/cards/{number}/entry", json=HERE, headers=key)
@@ -144,7 +147,7 @@ async def test_the_sentence_comes_in_the_language_asked_for(client: AsyncClient)
     assert answer.json()["sentence"] == "Въезд разрешён."
 
 
-@pytest.mark.parametrize("way", ["entry", "exit"])
+@pytest.mark.parametrize("way", ["entry", "exit", "refusal"])
 @pytest.mark.parametrize(
     ("body", "faults"),
     [
@@ -174,7 +177,7 @@ async def test_an_exit_before_the_entry_is_refused(client: AsyncClient) -> None:
 
 async def test_a_repeated_crossing_gets_the_first_answer_again(client: AsyncClient) -> None:
     number = await declared(client)
-    for way in ("entry", "exit"):
+    for way in ("entry", "exit", "refusal"):
         path, headers = f"/v1/cards/{number}/{way}", {"Idempotency-Key": way}
         first = await client.post(path, json=HERE, headers=headers)
         again = await client.post(path, json=HERE, headers=headers)

@@ -62,6 +62,10 @@ async def test_a_declared_card_is_answered_in_the_fixed_shape(client: AsyncClien
         "replaced_by": None,
         "supersedes": None,
         "superseded_by": None,
+        "group": None,
+        "grounds": [],
+        "shortened_to": None,
+        "lost_at": None,
         "warnings": [],
     }
 
@@ -77,6 +81,30 @@ async def test_a_card_issued_at_the_border_ends_ninety_days_later_by_local_days(
     }
     assert (card["last_lawful_day"], card["ends_at"]) == ("2027-02-28", "2027-02-28T21:00:00Z")
     assert (card["ended_by"], card["days_left"]) == ("continuous", 89)
+
+
+async def test_what_became_of_a_card_is_told_in_the_fixed_shape(client: AsyncClient) -> None:
+    group = (await client.post("/v1/groups", json={"cards": [entering()]})).json()
+    card = group["items"][0]["card"]
+    assert card["group"] == group["group"]
+    for change in (
+        {"kind": "extension", "until": "2027-06-30"},
+        {"kind": "shortening", "until": "2027-05-31"},
+        {"kind": "loss", "duplicate": False},
+    ):
+        body, path = change | {"reason": "test"}, f"/v1/cards/{card['number']}/changes"
+        answer = await client.post(path, json=body, headers={"If-Match": f'"{card["version"]}-any"'})
+        assert (answer.status_code, answer.json()["version"]) == (201, card["version"] + 1)
+        card = answer.json()
+    first = {"from": None, "basis": "visa_free", "purpose": "tourism", "until": None}
+    assert {name: card[name] for name in ("group", "grounds", "shortened_to", "lost_at", "last_lawful_day")} == {
+        "group": group["group"],
+        "grounds": [first, first | {"from": "2026-12-01", "until": "2027-06-30"}],
+        "shortened_to": "2027-05-31",
+        "lost_at": "2026-12-01T06:00:00Z",
+        "last_lawful_day": "2027-05-31",
+    }
+    assert card == (await client.get(f"/v1/cards/{card['number']}")).json()
 
 
 async def test_what_the_traveller_intends_never_shortens_the_right(client: AsyncClient) -> None:
@@ -195,11 +223,15 @@ async def test_a_card_of_another_sandbox_is_not_found_without_a_hint(
     client: AsyncClient, new_tester: NewTester
 ) -> None:
     number = await issued(client)
-    stranger = await new_tester()
+    stranger, annulment = await new_tester(), {"kind": "annulment", "reason": "test"}
     for answer in (
         await stranger.get(f"/v1/cards/{number}"),
         await stranger.post(f"/v1/cards/{number}/entry", json={"checkpoint": MOSCOW_AIR}),
         await stranger.post(f"/v1/cards/{number}/exit", json={"checkpoint": MOSCOW_AIR}),
+        await stranger.post(f"/v1/cards/{number}/refusal", json={"checkpoint": MOSCOW_AIR}),
+        await stranger.post(f"/v1/cards/{number}/changes", json=annulment, headers={"If-Match": "*"}),
+        await stranger.get(f"/v1/cards/{number}/history"),
+        await stranger.get(f"/v1/cards/{number}", params={"known_at": "2026-12-01T06:00:00Z"}),
     ):
         assert (answer.status_code, code_of(answer), faults_of(answer)) == (404, "card-not-found", {})
 

@@ -3,7 +3,8 @@
 Checks that are adjusted, with the reason of each:
 
 * positive_data_acceptance also takes 401, 404, 409 and 422: a rule of the card, of the clock or of a check digit can
-  refuse what its schema allows, and a made-up card number is no card's.
+  refuse what its schema allows, and a made-up card number is no card's; and 412, as a made-up version is none.
+* missing_required_header also takes 428, which says that If-Match is missing (RFC 6585 §3).
 """
 
 import socket
@@ -26,6 +27,7 @@ from schemathesis.config import (
     ProjectsConfig,
     SchemathesisConfig,
 )
+from schemathesis.config._checks import MissingRequiredHeaderConfig
 
 from app.main import create_app
 from tests.api.conftest import START
@@ -41,7 +43,10 @@ _CONFIG = SchemathesisConfig(
             generation=GenerationConfig(deterministic=True, max_examples=_EXAMPLES),
             checks=ChecksConfig(
                 positive_data_acceptance=PositiveDataAcceptanceConfig(
-                    expected_statuses=["2xx", "401", "404", "409", "422"]
+                    expected_statuses=["2xx", "401", "404", "409", "412", "422"]
+                ),
+                missing_required_header=MissingRequiredHeaderConfig(
+                    expected_statuses=["400", "401", "403", "406", "422", "428"]
                 ),
             ),
         )

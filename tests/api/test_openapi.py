@@ -17,7 +17,7 @@ from app.api.operations import Audience
 from app.api.security import RIGHTS
 from app.policies import sentences
 from app.services.access import Scope
-from tests.api.bodies import MOSCOW_AIR
+from tests.api.bodies import MOSCOW_AIR, declaration
 from tests.api.conftest import House, NewTester
 from tests.api.contract import FIRST_ERROR, Contract, Operation, routes
 
@@ -98,8 +98,9 @@ def test_every_route_declares_its_scopes_or_is_open(contract: Contract) -> None:
         assert [one.keys() for one in security] == [{"key"}]
         assert set(scopes) <= set(security[0]["key"])
         if not security[0]["key"]:
-            # any key will do: nothing of a sandbox is told, except by what rules its stays would be judged
-            assert operation.path.startswith("/v1/mrz/") or operation.name in {"calculateStay", "compareStays"}
+            # any key will do: nothing of a sandbox is told, except by what rules its travellers would be judged
+            of_rules = {"calculateStay", "compareStays", "getDeclarationWindow"}
+            assert operation.path.startswith("/v1/mrz/") or operation.name in of_rules
     references = {one.path for one in contract.operations if one.path.startswith("/v1/reference/")}
     assert open_to_all == {"/livez", "/readyz", "/version", "/v1/sandboxes"} | references
 
@@ -119,10 +120,25 @@ def test_every_body_and_every_key_declare_their_problems(contract: Contract) -> 
             {} not in operation.declared["security"]
         )
         assert ({400, 413, 415, 422} <= declared) is ("requestBody" in operation.declared) or 422 in declared
-        # what a PUT names may be new
-        assert ("{" in operation.path and operation.method != "PUT") is (404 in declared), operation.name
+        # what a PUT names may be new; a scan names its card in the body, and a policy may have no such window
+        names_something = "{" in operation.path and operation.method != "PUT"
+        elsewhere = operation.name in {"reportCrossing", "getDeclarationWindow"}
+        assert (names_something or elsewhere) is (404 in declared), operation.name
         repeatable = any(one["name"] == "Idempotency-Key" for one in operation.declared.get("parameters", []))
         assert repeatable is ("idempotency-key-reused" in operation.problems.get(422, ()))
+
+
+def test_a_version_is_asked_for_exactly_where_a_change_is_decided_on_one(contract: Contract) -> None:
+    versioned = {one.name: set(one.problems) & {412, 428} for one in contract.operations}
+    assert {name: statuses for name, statuses in versioned.items() if statuses} == {
+        "changeCard": {412, 428},
+        # whoever decides on what is before their eyes may say so
+        **{name: {412} for name in ("enterOnCard", "leaveOnCard", "refuseOnCard")},
+    }
+    for operation in contract.operations:
+        parameters = operation.declared.get("parameters", [])
+        required = {one["name"] for one in parameters if one["in"] == "header" and one["required"]}
+        assert required == ({"If-Match"} if 428 in operation.problems else set()), operation.name
 
 
 def test_every_problem_is_one_document(document: Json, contract: Contract) -> None:
@@ -209,21 +225,41 @@ async def test_every_example_of_every_operation_is_answered_as_declared(
             caller = await new_tester({"mode": "frozen", "at": "2020-01-01T00:00:00Z"} if system else None)
             path, number = operation.path, ""
             if "{number}" in path or value == {"next_event": True}:
-                # a duty begins with an entry
-                card = contract.named("issueCard").examples["with_entry" if "{kind}" in path else "visa_free"]
+                # a duty begins with an entry, and so does most of what an office changes
+                with_entry = "{kind}" in path or operation.name == "changeCard"
+                card = contract.named("issueCard").examples["with_entry" if with_entry else "visa_free"]
                 number = (await caller.post("/v1/cards", json=card)).json()["number"]
+            if "{traveller}" in path:
+                one, other = await _two_travellers(caller, merged=operation.name == "unmergeTravellers")
+                path = path.replace("{traveller}", one)
+                value = value | {"traveller": other} if "traveller" in value else value  # noqa: PLW2901  a real one
             path = path.format(number=number, kind="registration", policy=value.get("policy"))
-            answer = await caller.request(operation.method, path, json=value)
+            headers = {"If-Match": "*"} if 428 in operation.problems else {}
+            answer = await caller.request(operation.method, path, json=value, headers=headers)
             assert answer.is_success, f"{operation.name} {name}: {answer.text}"
             _hold(document, operation, answer)
             seen += 1
-    assert seen >= 35
+    assert seen >= 60
+
+
+async def _two_travellers(caller: AsyncClient, *, merged: bool) -> tuple[str, str]:
+    """Declare the cards of two, and where that is asked for find them to be one."""
+    one, other = [
+        (await caller.post("/v1/cards", json=declaration(number))).json()["traveller"]
+        for number in ("FA0000001", "FA0000002")
+    ]
+    if merged:
+        body = {"traveller": other, "reason": "test"}
+        assert (await caller.post(f"/v1/travellers/{one}/merge", json=body)).status_code == 200
+    return one, other
 
 
 async def test_every_operation_without_a_body_is_answered_as_declared(
     client: AsyncClient, contract: Contract, document: Json
 ) -> None:
-    number = (await client.post("/v1/cards", json=contract.named("issueCard").examples["with_entry"])).json()["number"]
+    card = (await client.post("/v1/cards", json=contract.named("issueCard").examples["with_entry"])).json()
+    change = contract.named("changeCard").examples["correction"]
+    await client.post(f"/v1/cards/{card['number']}/changes", json=change, headers={"If-Match": "*"})
     await client.post("/v1/clock/advance", json={"by": "P20W"})  # something to list among the overstays
     key = (await client.post("/v1/keys", json={"name": "x", "role": "host"})).json()["prefix"]
     (policy,) = contract.named("installPolicy").examples.values()
@@ -231,10 +267,36 @@ async def test_every_operation_without_a_body_is_answered_as_declared(
     operations = [one for one in contract.operations if "requestBody" not in one.declared]
     ends = ["resetSandbox", "deleteSandbox"]
     for operation in sorted(operations, key=lambda one: ends.index(one.name) if one.name in ends else -1):
-        path = operation.path.format(number=number, prefix=key, policy=policy["policy"])
-        answer = await client.request(operation.method, path)
+        path = operation.path.format(
+            number=card["number"], prefix=key, policy=policy["policy"], traveller=card["traveller"]
+        )
+        answer = await client.request(operation.method, path, params=_needed(operation))
         assert answer.is_success, f"{operation.name}: {answer.text}"
         _hold(document, operation, answer)
+
+
+def _needed(operation: Operation) -> dict[str, str]:
+    """Give an example of every parameter that an operation cannot do without."""
+    return {
+        one["name"]: one["schema"]["examples"][0]
+        for one in operation.declared.get("parameters", [])
+        if one["in"] == "query" and one["required"]
+    }
+
+
+@pytest.mark.parametrize("asked", ["as_of", "known_at"])
+async def test_a_card_of_another_time_holds_the_same_schema(
+    client: AsyncClient, contract: Contract, document: Json, asked: str
+) -> None:
+    get, change = contract.named("getCard"), contract.named("changeCard")
+    card = (await client.post("/v1/cards", json=contract.named("issueCard").examples["with_entry"])).json()
+    path, headers = change.path.format(number=card["number"]), {"If-Match": "*"}
+    assert (await client.post(path, json=change.examples["extension"], headers=headers)).status_code == 201
+    at = {asked: "2026-12-01T06:00:00Z"}
+    await client.post("/v1/clock/advance", json={"by": "P1D"})
+    answer = await client.get(get.path.format(number=card["number"]), params=at)
+    assert answer.status_code == 200
+    _hold(document, get, answer)
 
 
 def _hold(document: Json, operation: Operation, answer: Response) -> None:

@@ -1,5 +1,6 @@
 """Every problem that an operation declares is provoked here, honestly: a code without a provocation fails."""
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,11 +15,12 @@ from sqlalchemy import make_url, text
 from app.db.cards import LOOKUP_LIMIT
 from app.db.engine import Database, SQLite, connect
 from app.policies import sentences
-from tests.api.bodies import DOCUMENT, VISA, declaration, entering, policy, spend_the_year
+from tests.api.bodies import DOCUMENT, MOSCOW_AIR, VISA, declaration, entering, policy, spend_the_year
 from tests.api.conftest import House
 from tests.api.contract import Contract, code_of
 
 JSON = {"Content-Type": "application/json"}
+_PLACE = re.compile(r"\{(\w+)\}")
 NAME_AND_NUMBER = "Абдуллаев FA1234567"
 
 
@@ -159,6 +161,80 @@ async def version_stale(scene: Scene) -> Response:
     return await scene.client.post(
         f"/v1/cards/{number}/entry", json=body, headers={"If-Match": '"2-active-2026-12-01"'}
     )
+
+
+HERE = {"checkpoint": MOSCOW_AIR}
+SECOND = {"type": "passport", "number": "FB7654321", "issuing_state": "UZB", "expires_on": "2036-01-01"}
+
+
+async def _issued(scene: Scene, number: str = "FA1234567") -> tuple[str, str]:
+    """Issue a card at the border; gives its number and its traveller."""
+    card = (await scene.client.post("/v1/cards", json=entering(number))).json()
+    return card["number"], card["traveller"]
+
+
+async def _changed(scene: Scene, number: str, kind: str, **fields: object) -> Response:
+    body = {"kind": kind, "reason": "test", **fields}
+    return await scene.client.post(f"/v1/cards/{number}/changes", json=body, headers={"If-Match": "*"})
+
+
+async def version_needed(scene: Scene) -> Response:
+    number, _ = await _issued(scene)
+    return await scene.client.post(f"/v1/cards/{number}/changes", json={"kind": "annulment", "reason": "test"})
+
+
+async def transition_not_allowed(scene: Scene) -> Response:
+    number, _ = await _issued(scene)
+    return await _changed(scene, number, "withdrawal")
+
+
+async def document_of_another(scene: Scene) -> Response:
+    number, _ = await _issued(scene)
+    await _issued(scene, "FB7654321")
+    return await _changed(scene, number, "document_added", document=SECOND)
+
+
+async def scan_id_reused(scene: Scene) -> Response:
+    number, _ = await _issued(scene)
+    await scene.client.post(f"/v1/cards/{number}/exit", json=HERE | {"scan_id": "booth-7/1"})
+    return await scene.client.post(f"/v1/cards/{number}/entry", json=HERE | {"scan_id": "booth-7/1"})
+
+
+async def traveller_not_found(scene: Scene) -> Response:
+    return await scene.client.get(f"/v1/travellers/tr_{32 * '0'}")
+
+
+async def _merged(scene: Scene) -> tuple[str, str]:
+    """Merge two records; gives the one that stays and the one that is a part of it."""
+    number, one = await _issued(scene)
+    await scene.client.post(f"/v1/cards/{number}/exit", json=HERE)
+    _, other = await _issued(scene, "FB7654321")
+    body = {"traveller": other, "reason": "test"}
+    assert (await scene.client.post(f"/v1/travellers/{one}/merge", json=body)).status_code == 200
+    return one, other
+
+
+async def traveller_merged(scene: Scene) -> Response:
+    _, other = await _merged(scene)
+    _, third = await _issued(scene, "FC0000001")
+    return await scene.client.post(f"/v1/travellers/{other}/merge", json={"traveller": third, "reason": "test"})
+
+
+async def not_merged(scene: Scene) -> Response:
+    one, other = await _merged(scene)
+    body = {"traveller": other, "reason": "test"}
+    await scene.client.post(f"/v1/travellers/{one}/unmerge", json=body)
+    return await scene.client.post(f"/v1/travellers/{one}/unmerge", json=body)  # separated already
+
+
+async def group_refused(scene: Scene) -> Response:
+    cards = [declaration(), declaration("FB7654321", holder={"citizenship": "RUS"})]
+    return await scene.client.post("/v1/groups", json={"cards": cards})
+
+
+async def no_declaration_window(scene: Scene) -> Response:
+    await scene.client.patch("/v1/sandboxes/current", json={"policy": "schengen"})
+    return await scene.client.get("/v1/declarations/window", params={"entry_on": "2026-12-10"})
 
 
 async def paper_number_in_use(scene: Scene) -> Response:
@@ -307,6 +383,15 @@ PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
     "met-by-departure": (409, met_by_departure),
     "open-card-exists": (409, open_card_exists),
     "paper-number-in-use": (409, paper_number_in_use),
+    "transition-not-allowed": (409, transition_not_allowed),
+    "version-needed": (428, version_needed),
+    "document-of-another": (409, document_of_another),
+    "scan-id-reused": (409, scan_id_reused),
+    "traveller-not-found": (404, traveller_not_found),
+    "traveller-merged": (409, traveller_merged),
+    "not-merged": (409, not_merged),
+    "group-refused": (422, group_refused),
+    "no-declaration-window": (404, no_declaration_window),
     "version-stale": (412, version_stale),
     "idempotency-key-reused": (422, idempotency_key_reused),
     "idempotency-key-busy": (409, idempotency_key_busy),
@@ -332,8 +417,12 @@ async def scene(house: House, client: AsyncClient, database_url: str) -> Scene:
 async def test_a_declared_problem_can_be_provoked(scene: Scene, code: str) -> None:
     status, provoke = PROVOCATIONS[code]
     answer = await provoke(scene)  # the client holds it against the declaration
+    problem, sentence = answer.json(), sentences.problems()[code]
     assert (answer.status_code, code_of(answer)) == (status, code)
-    assert answer.json()["title"] == sentences.problems()[code].title.en
+    assert problem["title"] == sentence.title.en
+    # what is told beside the detail is told in it as it is: an identifier is not a word
+    for place in set(_PLACE.findall(sentence.detail.en)) - {"limit"}:  # a limit is called by its words
+        assert str(problem.get(place, "")) in problem["detail"], place
 
 
 def test_no_operation_declares_a_problem_that_is_not_provoked(contract: Contract) -> None:

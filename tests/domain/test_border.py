@@ -1,14 +1,33 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
-from app.domain.border import Decision, Outcome, Reason, decide_entry, decide_exit
-from app.domain.card import Basis, Card, Crossing, Particulars, Purpose, State, VisaKind
+from app.domain.border import (
+    HAPPENED,
+    Decision,
+    Direction,
+    Observed,
+    Outcome,
+    Reason,
+    Report,
+    decide_entry,
+    decide_exit,
+    decide_refusal,
+    decide_without_card,
+)
+from app.domain.card import Basis, Card, Crossing, Particulars, Purpose, State, Status, VisaKind, stays_on
+from app.domain.events import Source
+from app.domain.identity import DocumentKind
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 from app.domain.stay import UsedUp
-from tests.builders import BREST, POLICY, card, crossing, personal, utc, visa
+from tests.builders import BREST, KAMCHATKA, POLICY, at_status, card, citizen, crossing, personal, utc, visa
+
+ON_THE_SPOT = sorted(set(Source) - HAPPENED)
+LATER = sorted(HAPPENED)
 
 
 def entry(
@@ -19,14 +38,36 @@ def entry(
     inside: bool = False,
     stays: Sequence[Stay] = (),
     policy: Policy = POLICY,
+    **told: Any,  # noqa: ANN401  fields of a report
 ) -> Outcome:
-    return decide_entry(
-        made or card(), person or personal(), at or crossing(), inside=inside, stays=stays, policy=policy
-    )
+    report = Report(crossing=at or crossing(), **told)
+    return decide_entry(made or card(), person or personal(), report, inside=inside, stays=stays, policy=policy)
+
+
+def exit_at(made: Card, at: Crossing, **told: Any) -> Outcome:  # noqa: ANN401
+    return decide_exit(made, Report(crossing=at, **told))
+
+
+def refusal(
+    made: Card | None = None,
+    person: Particulars | None = None,
+    at: Crossing | None = None,
+    *,
+    inside: bool = False,
+    stays: Sequence[Stay] = (),
+    policy: Policy = POLICY,
+    **told: Any,  # noqa: ANN401
+) -> Outcome:
+    report = Report(crossing=at or crossing(), **told)
+    return decide_refusal(made or card(), person or personal(), report, inside=inside, stays=stays, policy=policy)
 
 
 def refused(reason: Reason) -> Outcome:
     return Outcome(decision=Decision.REFUSE, reason=reason)
+
+
+def saw(decision: Decision, reason: str | None = None) -> Observed:
+    return Observed(decision=decision, reason=reason)
 
 
 # Entry ---------------------------------------------------------------------------------------------------------------
@@ -104,8 +145,8 @@ def test_new_year_at_the_checkpoint_opens_the_country_again() -> None:
     admitted = entry(winter, at=crossing(midnight_there, zone="Asia/Kamchatka"), stays=ALL_NINETY)
     assert admitted.card is not None
     assert (admitted.card.entered_on, admitted.card.last_lawful_day) == (date(2027, 1, 1), date(2027, 3, 31))
-    refusal = entry(winter, at=crossing(midnight_there, zone="Europe/Moscow"), stays=ALL_NINETY)
-    assert refusal.reason is Reason.STAY_USED_UP
+    still_december = entry(winter, at=crossing(midnight_there, zone="Europe/Moscow"), stays=ALL_NINETY)
+    assert still_december.reason is Reason.STAY_USED_UP
 
 
 def test_stays_that_began_after_the_crossing_are_not_charged_to_it() -> None:
@@ -198,10 +239,256 @@ def test_a_visa_must_cover_the_day_of_entry(valid_from: date, valid_until: date,
     assert entry(person=person).reason is reason
 
 
+@pytest.mark.parametrize(
+    ("entries", "used", "reason"),
+    [
+        (1, 0, Reason.ADMITTED),
+        (1, 1, Reason.VISA_NOT_VALID),
+        (2, 1, Reason.ADMITTED),
+        (2, 2, Reason.VISA_NOT_VALID),
+        (None, 99, Reason.ADMITTED),
+    ],
+)
+def test_a_visa_is_good_for_as_many_entries_as_it_allows(entries: int | None, used: int, reason: Reason) -> None:
+    by_visa = card(basis=Basis.VISA)
+    assert entry(by_visa, personal(visa=visa(entries=entries)), visa_used=used).reason is reason
+
+
+def test_an_entry_too_many_that_has_happened_is_recorded_and_flagged() -> None:
+    outcome = entry(card(basis=Basis.VISA), personal(visa=visa()), visa_used=1, source=Source.LATE_UPLOAD)
+    assert (outcome.decision, outcome.flags) == (Decision.RECORDED, ["visa_not_valid"])
+    assert outcome.card is not None
+    assert outcome.card.last_lawful_day == date(2027, 1, 31)
+
+
 def test_what_is_wrong_with_the_card_is_told_before_what_is_wrong_with_the_papers() -> None:
     expired = personal(expires_on=date(2020, 1, 1), visa=visa(valid_until=date(2020, 1, 1)))
     assert entry(card(State.SUPERSEDED), expired) == refused(Reason.CARD_SUPERSEDED)
     assert entry(person=expired) == refused(Reason.DOCUMENT_EXPIRED)
+
+
+def test_a_document_that_is_not_the_holders_is_refused() -> None:
+    assert entry(fits=False) == refused(Reason.DOCUMENT_DIFFERS)
+    assert entry(fits=False, person=personal(expires_on=date(2020, 1, 1))) == refused(Reason.DOCUMENT_DIFFERS)
+    assert entry(fits=False, stays=ALL_NINETY) == refused(Reason.DOCUMENT_DIFFERS)
+
+
+def test_what_the_rules_ask_and_nobody_has_said_is_to_be_brought() -> None:
+    person = personal(visa=visa(kind=VisaKind.E_VISA, applied_on=None))
+    assert entry(card(basis=Basis.E_VISA), person) == Outcome(
+        decision=Decision.MORE_DATA, reason=Reason.MORE_DATA, missing=["/visa/applied_on"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "person"),
+    [
+        (card(), citizen("RUS")),
+        (card(), citizen("BLR")),
+        (card(purpose=Purpose.OFFICIAL), citizen("UZB", DocumentKind.DIPLOMATIC_PASSPORT)),
+    ],
+    ids=["own citizen", "Belarus", "diplomat"],
+)
+def test_whoever_needs_no_card_comes_in_and_the_card_is_left_as_it_is(made: Card, person: Particulars) -> None:
+    assert entry(made, person) == Outcome(decision=Decision.RECORDED, reason=Reason.EXEMPT)
+
+
+def test_whoever_needs_no_card_at_first_is_admitted_on_the_one_declared() -> None:
+    assert entry(person=citizen("KGZ")).decision is Decision.ADMIT
+
+
+def test_an_entry_is_judged_by_the_policy_of_its_day_which_the_card_then_names() -> None:
+    outcome = entry(card(policy_version=1), policy=replace(POLICY, policy_id="house", version=9))
+    assert outcome.card is not None
+    assert (outcome.card.policy_id, outcome.card.policy_version, outcome.card.version) == ("house", 9, 2)
+
+
+# What has happened already -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", [Source.LATE_UPLOAD, Source.DIGITISED, Source.FOREIGN_AUTHORITY, Source.INFERRED])
+def test_what_these_tell_of_has_happened(source: Source) -> None:
+    assert Report(crossing=crossing(), source=source).has_happened
+
+
+@pytest.mark.parametrize("source", ON_THE_SPOT)
+def test_whoever_asks_on_the_spot_can_be_refused(source: Source) -> None:
+    assert not Report(crossing=crossing(), source=source).has_happened
+    assert entry(card(State.WITHDRAWN), source=source) == refused(Reason.CARD_WITHDRAWN)
+    assert entry(person=personal(expires_on=date(2020, 1, 1)), source=source) == refused(Reason.DOCUMENT_EXPIRED)
+    assert entry(stays=ALL_NINETY, source=source).decision is Decision.REFUSE
+
+
+@pytest.mark.parametrize("source", LATER)
+def test_a_lawful_entry_is_the_same_told_later(source: Source) -> None:
+    assert entry(source=source) == entry()
+
+
+@pytest.mark.parametrize("source", LATER)
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.DECLARED}))
+def test_an_entry_that_has_happened_is_recorded_whatever_its_card_is(status: Status, source: Source) -> None:
+    made, instant = at_status(status)
+    there = replace(crossing(), occurred_at=instant)
+    own = entry(made, at=there)
+    outcome = entry(made, at=there, source=source)
+    assert own.decision is Decision.REFUSE
+    assert (outcome.decision, outcome.reason, outcome.flags) == (Decision.RECORDED, own.reason, [own.reason])
+    assert (outcome.card is not None) == (status is Status.LAPSED)
+
+
+def test_who_came_on_a_lapsed_declaration_is_inside_from_then_on() -> None:
+    outcome = entry(at=crossing("2026-12-20 10:00"), source=Source.LATE_UPLOAD)
+    assert (outcome.reason, outcome.flags) == (Reason.CARD_LAPSED, ["card_lapsed"])
+    assert outcome.card is not None
+    assert (outcome.card.state, outcome.card.entered_on) == (State.ACTIVE, date(2026, 12, 20))
+    assert (outcome.card.lapses_at, outcome.card.last_lawful_day) == (None, date(2027, 3, 19))
+
+
+@pytest.mark.parametrize(
+    ("person", "fits", "flag"),
+    [
+        (personal(expires_on=date(2020, 1, 1)), True, "document_expired"),
+        (personal(visa=visa(valid_until=date(2026, 12, 1))), True, "visa_not_valid"),
+        (personal(), False, "document_differs"),
+    ],
+)
+def test_an_entry_that_would_have_been_refused_is_flagged_and_ends_when_the_policy_says(
+    person: Particulars, flag: str, *, fits: bool
+) -> None:
+    outcome = entry(person=person, fits=fits, source=Source.LATE_UPLOAD)
+    assert (outcome.decision, outcome.reason, outcome.flags) == (Decision.RECORDED, flag, [flag])
+    assert outcome.card == entry().card
+
+
+def test_an_entry_without_a_day_left_is_recorded_as_an_overstay_from_its_first_day() -> None:
+    outcome = entry(stays=ALL_NINETY, source=Source.LATE_UPLOAD)
+    assert (outcome.decision, outcome.reason, outcome.flags) == (
+        Decision.RECORDED,
+        Reason.STAY_USED_UP,
+        ["stay_used_up"],
+    )
+    assert outcome.used_up == UsedUp(limit="calendar_year", since=date(2026, 7, 31), earliest_entry=date(2027, 1, 1))
+    assert outcome.card is not None
+    assert (outcome.card.last_lawful_day, outcome.card.ended_by) == (date(2026, 12, 1), "calendar_year")
+    assert outcome.card.status_at(crossing().occurred_at) is Status.OVERSTAYED
+
+
+def test_nobody_gets_a_second_open_stay_by_an_entry_told_later() -> None:
+    assert entry(inside=True, source=Source.LATE_UPLOAD) == Outcome(
+        decision=Decision.RECORDED, reason=Reason.ALREADY_INSIDE, flags=["already_inside"]
+    )
+
+
+def test_an_entry_of_which_the_rules_ask_more_than_is_known_is_recorded_without_an_end() -> None:
+    person = personal(visa=visa(kind=VisaKind.E_VISA, applied_on=None))
+    outcome = entry(card(basis=Basis.E_VISA), person, source=Source.LATE_UPLOAD)
+    assert (outcome.decision, outcome.flags, outcome.missing) == (
+        Decision.RECORDED,
+        ["more_data"],
+        ["/visa/applied_on"],
+    )
+    assert outcome.card is not None
+    assert (outcome.card.state, outcome.card.last_lawful_day, outcome.card.ends_at) == (State.ACTIVE, None, None)
+
+
+def test_an_entry_told_later_is_judged_by_the_zone_and_the_day_on_which_it_was() -> None:
+    outcome = entry(at=crossing("2026-12-31 17:00", KAMCHATKA, "Asia/Kamchatka"), source=Source.DIGITISED)
+    assert outcome.card is not None
+    assert (outcome.card.entered_on, outcome.card.zone) == (date(2027, 1, 1), "Asia/Kamchatka")
+    assert outcome.card.last_lawful_day == date(2027, 3, 31)
+
+
+# What an officer decided on the spot ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", [Source.OFFICER, Source.LATE_UPLOAD])
+@pytest.mark.parametrize(
+    ("made", "observed", "differs"),
+    [
+        (card(), Decision.ADMIT, False),
+        (card(), Decision.REFUSE, True),
+        (card(State.WITHDRAWN), Decision.REFUSE, False),
+        (card(State.WITHDRAWN), Decision.ADMIT, True),
+    ],
+)
+def test_an_officer_who_decided_otherwise_than_the_registry_is_told_so(
+    made: Card, observed: Decision, source: Source, *, differs: bool
+) -> None:
+    assert entry(made, source=source, observed=saw(observed)).observed_differs is differs
+
+
+@pytest.mark.parametrize("source", Source)
+def test_nobody_differs_who_has_told_no_decision(source: Source) -> None:
+    assert not entry(source=source).observed_differs
+    assert not entry(card(State.WITHDRAWN), source=source).observed_differs
+
+
+@pytest.mark.parametrize("source", Source)
+def test_who_was_turned_away_on_the_spot_has_not_entered(source: Source) -> None:
+    for made in (card(), card(State.SUPERSEDED)):
+        outcome = entry(made, source=source, observed=saw(Decision.REFUSE, "no funds"))
+        assert (outcome.decision, outcome.card) == (Decision.RECORDED, None)
+
+
+@pytest.mark.parametrize("source", LATER)
+def test_who_was_let_in_on_the_spot_has_entered_though_the_registry_would_have_refused(source: Source) -> None:
+    expired = personal(expires_on=date(2020, 1, 1))
+    outcome = entry(person=expired, source=source, observed=saw(Decision.ADMIT))
+    assert (outcome.decision, outcome.flags, outcome.observed_differs) == (
+        Decision.RECORDED,
+        ["document_expired"],
+        True,
+    )
+    assert outcome.card is not None
+
+
+# Refusal -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_spends_the_number_and_charges_no_day() -> None:
+    outcome = refusal()
+    assert (outcome.decision, outcome.reason) == (Decision.REFUSE, Reason.NUMBER_SPENT)
+    assert outcome.card == replace(card(), version=2, state=State.REFUSED)
+    assert stays_on([outcome.card]) == []
+    assert entry(outcome.card) == refused(Reason.NUMBER_SPENT)
+
+
+@pytest.mark.parametrize(
+    ("person", "fits", "inside", "reason"),
+    [
+        (personal(expires_on=date(2020, 1, 1)), True, False, Reason.DOCUMENT_EXPIRED),
+        (personal(visa=visa(valid_until=date(2026, 12, 1))), True, False, Reason.VISA_NOT_VALID),
+        (personal(), False, False, Reason.DOCUMENT_DIFFERS),
+        (personal(), True, True, Reason.ALREADY_INSIDE),
+    ],
+)
+def test_a_refusal_gives_the_reason_for_which_the_registry_would_have_refused(
+    person: Particulars, reason: Reason, *, fits: bool, inside: bool
+) -> None:
+    outcome = refusal(person=person, fits=fits, inside=inside)
+    assert (outcome.reason, outcome.observed_differs) == (reason, False)
+    assert outcome.card is not None
+    assert outcome.card.state is State.REFUSED
+
+
+def test_a_refusal_for_days_used_up_tells_by_which_limit_and_when_again() -> None:
+    outcome = refusal(stays=ALL_NINETY)
+    assert outcome.reason is Reason.STAY_USED_UP
+    assert outcome.used_up == entry(stays=ALL_NINETY).used_up
+    assert outcome.used_up is not None
+
+
+def test_whoever_refuses_where_the_registry_would_have_admitted_differs_from_it() -> None:
+    assert refusal().observed_differs
+    assert not refusal(person=personal(expires_on=date(2020, 1, 1))).observed_differs
+
+
+@pytest.mark.parametrize("status", Status)
+def test_only_a_card_that_can_still_be_entered_on_is_spent_by_a_refusal(status: Status) -> None:
+    made, instant = at_status(status)
+    outcome = refusal(made, at=replace(crossing(), occurred_at=instant))
+    assert outcome.decision is Decision.REFUSE
+    assert (outcome.card is not None) == (status in {Status.DECLARED, Status.LAPSED})
 
 
 # Exit ----------------------------------------------------------------------------------------------------------------
@@ -215,7 +502,7 @@ def test_what_is_wrong_with_the_card_is_told_before_what_is_wrong_with_the_paper
     ],
 )
 def test_an_exit_is_a_departure_late_or_not(at: str, reason: Reason) -> None:
-    outcome = decide_exit(card(State.ACTIVE), crossing(at, BREST, "Europe/Minsk"))
+    outcome = exit_at(card(State.ACTIVE), crossing(at, BREST, "Europe/Minsk"))
     assert (outcome.decision, outcome.reason, outcome.flags) == (Decision.RECORDED, reason, [])
     assert outcome.card is not None
     assert (outcome.card.state, outcome.card.checkpoint_out) == (State.DEPARTED, BREST)
@@ -223,6 +510,133 @@ def test_an_exit_is_a_departure_late_or_not(at: str, reason: Reason) -> None:
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.ACTIVE}))
 def test_an_exit_without_an_open_stay_is_recorded_flagged_and_changes_nothing(state: State) -> None:
-    assert decide_exit(card(state), crossing("2027-06-01 00:00")) == Outcome(
+    assert exit_at(card(state), crossing("2027-06-01 00:00")) == Outcome(
         decision=Decision.RECORDED, reason=Reason.EXIT_WITHOUT_ENTRY, card=None, flags=["exit_without_entry"]
     )
+
+
+def test_an_exit_before_the_entry_belongs_to_no_stay() -> None:
+    lone = Outcome(decision=Decision.RECORDED, reason=Reason.EXIT_WITHOUT_ENTRY, flags=["exit_without_entry"])
+    assert exit_at(card(State.ACTIVE), crossing("2026-12-02 09:59")) == lone
+    assert exit_at(card(State.ACTIVE), crossing("2026-12-02 10:00")).reason is Reason.DEPARTED
+    inferred = card(State.DEPARTED, exit_source=Source.INFERRED)
+    assert exit_at(inferred, crossing("2026-12-02 09:59")) == lone
+
+
+def test_a_second_exit_belongs_to_no_stay() -> None:
+    left = card(State.DEPARTED, exit_source=Source.OFFICER)
+    for source in Source:
+        outcome = exit_at(left, crossing("2027-01-12 10:00"), source=source)
+        assert (outcome.reason, outcome.card) == (Reason.EXIT_WITHOUT_ENTRY, None)
+
+
+@pytest.mark.parametrize("source", Source)
+def test_an_exit_keeps_how_it_is_known(source: Source) -> None:
+    outcome = exit_at(card(State.ACTIVE), crossing("2027-01-10 10:00"), source=source)
+    assert outcome.card is not None
+    assert outcome.card.exit_source is source
+
+
+@pytest.mark.parametrize("source", sorted(set(Source) - {Source.INFERRED}))
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        ("2027-01-05 10:00", Reason.DEPARTED),
+        ("2027-01-20 10:00", Reason.DEPARTED),
+        ("2027-03-01 21:00", Reason.DEPARTED_AFTER_OVERSTAY),
+    ],
+    ids=["earlier", "later", "after the end"],
+)
+def test_an_exit_that_is_seen_takes_the_place_of_an_inferred_one(at: str, reason: Reason, source: Source) -> None:
+    inferred = card(State.DEPARTED, exit_source=Source.INFERRED)
+    outcome = exit_at(inferred, crossing(at), source=source)
+    assert (outcome.decision, outcome.reason, outcome.flags) == (
+        Decision.RECORDED,
+        reason,
+        ["inferred_exit_replaced"],
+    )
+    assert outcome.card is not None
+    assert (outcome.card.left_at, outcome.card.exit_source) == (utc(at), source)
+
+
+def test_a_second_inference_replaces_nothing() -> None:
+    inferred = card(State.DEPARTED, exit_source=Source.INFERRED)
+    outcome = exit_at(inferred, crossing("2027-01-12 10:00"), source=Source.INFERRED)
+    assert (outcome.reason, outcome.card) == (Reason.EXIT_WITHOUT_ENTRY, None)
+
+
+def test_who_leaves_on_a_document_that_is_not_known_has_left_and_is_flagged() -> None:
+    outcome = exit_at(card(State.ACTIVE), crossing("2027-01-10 10:00"), fits=False)
+    assert (outcome.reason, outcome.flags) == (Reason.DEPARTED, ["document_differs"])
+    assert outcome.card is not None
+    lone = exit_at(card(), crossing("2027-01-10 10:00"), fits=False)
+    assert lone.flags == ["document_differs", "exit_without_entry"]
+
+
+def test_who_lost_the_card_may_leave() -> None:
+    lost = card(State.ACTIVE, lost_at=utc("2026-12-05 10:00"))
+    assert exit_at(lost, crossing("2027-01-10 10:00")).reason is Reason.DEPARTED
+
+
+# Without a card ------------------------------------------------------------------------------------------------------
+
+
+def without_card(
+    direction: Direction,
+    citizenship: str | None = "UZB",
+    kind: DocumentKind | None = DocumentKind.PASSPORT,
+    **told: Any,  # noqa: ANN401
+) -> Outcome:
+    report = Report(crossing=crossing(), **told)
+    return decide_without_card(direction, report, citizenship=citizenship, kind=kind, policy=POLICY)
+
+
+@pytest.mark.parametrize("source", Source)
+@pytest.mark.parametrize("citizenship", ["UZB", "RUS", None])
+def test_an_exit_without_a_card_is_recorded_and_nothing_is_invented(citizenship: str | None, source: Source) -> None:
+    assert without_card(Direction.EXIT, citizenship, source=source) == Outcome(
+        decision=Decision.RECORDED, reason=Reason.EXIT_WITHOUT_ENTRY, flags=["exit_without_entry"]
+    )
+
+
+@pytest.mark.parametrize("source", ON_THE_SPOT)
+def test_whoever_needs_a_card_and_has_none_must_get_one_first(source: Source) -> None:
+    assert without_card(Direction.ENTRY, source=source) == Outcome(
+        decision=Decision.MORE_DATA, reason=Reason.MORE_DATA, missing=["/card"], flags=["no_card"]
+    )
+
+
+@pytest.mark.parametrize("source", LATER)
+def test_an_entry_without_a_card_that_has_happened_is_recorded(source: Source) -> None:
+    assert without_card(Direction.ENTRY, source=source) == Outcome(
+        decision=Decision.RECORDED, reason=Reason.MORE_DATA, missing=["/card"], flags=["no_card"]
+    )
+
+
+def test_whose_citizenship_nobody_has_said_is_asked_for_it() -> None:
+    assert without_card(Direction.ENTRY, None).missing == ["/holder/citizenship"]
+
+
+def test_an_officer_who_let_somebody_in_without_a_card_decided_otherwise() -> None:
+    assert without_card(Direction.ENTRY, observed=saw(Decision.ADMIT)).observed_differs
+    assert not without_card(Direction.ENTRY, observed=saw(Decision.MORE_DATA)).observed_differs
+
+
+@pytest.mark.parametrize(
+    ("citizenship", "kind", "needed_from"),
+    [
+        ("RUS", None, None),
+        ("BLR", DocumentKind.ID_CARD, None),
+        ("KGZ", DocumentKind.PASSPORT, date(2027, 1, 1)),
+    ],
+)
+def test_whoever_needs_no_card_comes_in_without_one_and_is_told_from_when_on_one_is_needed(
+    citizenship: str, kind: DocumentKind | None, needed_from: date | None
+) -> None:
+    assert without_card(Direction.ENTRY, citizenship, kind) == Outcome(
+        decision=Decision.RECORDED, reason=Reason.EXEMPT, needed_from=needed_from
+    )
+
+
+def test_an_identity_card_that_cannot_be_stamped_asks_for_a_card_from_the_first_day() -> None:
+    assert without_card(Direction.ENTRY, "KGZ", DocumentKind.ID_CARD).decision is Decision.MORE_DATA

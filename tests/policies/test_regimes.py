@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from itertools import product
 
@@ -388,7 +389,7 @@ def test_a_broken_json_document_is_refused_at_its_pointer() -> None:
     document = json.dumps(dict(regimes.document("uk-180"))).replace('"max_days": 180', '"max_days": "180"')
     with pytest.raises(BrokenData, match=r"^policy:1: 'max_days' must be a whole number$") as broken:
         regimes.read_json(document)
-    assert broken.value.pointer == "/regimes/0/limits/0/max_days"
+    assert broken.value.pointer == "/regimes/1/limits/0/max_days"
 
 
 # The policies that come with the registry ----------------------------------------------------------------------------
@@ -437,6 +438,20 @@ def test_every_figure_has_its_source_and_says_how_sure_it_is(policy_id: str) -> 
     for one in [*limits, *policy.exemptions, *policy.declarations, *policy.duties]:
         assert one.source
         assert one.sure in set(Sure)
+
+
+@pytest.mark.parametrize("policy_id", regimes.FILES)
+@pytest.mark.parametrize("basis", [Basis.VISA_FREE, Basis.TREATY])
+def test_every_policy_knows_stays_that_were_extended_to_a_day_and_nothing_else_ends_those(
+    policy_id: str, basis: Basis
+) -> None:
+    policy, until = regimes.policies()[policy_id], date(2028, 6, 30)
+    traveller = Traveller(citizenship="USA", basis=basis, purpose=Purpose.TOURISM)
+    [always] = policy.terms(replace(traveller, ground_until=until))
+    [limit] = always.limits
+    assert always.regime == "extended"
+    assert limit == FixedEnd(name="extension", until=until, source=limit.source, sure=limit.sure)
+    assert "extended" not in {one.regime for one in policy.terms(traveller)}
 
 
 def test_only_what_is_not_adopted_is_a_draft_and_all_drafts_are_off() -> None:

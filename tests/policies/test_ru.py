@@ -216,6 +216,39 @@ def test_whoever_has_applied_for_a_residence_permit_stays_while_that_is_examined
     assert ends(of("UZB", "residence_application"), "2026-12-01") is None
 
 
+# Extensions on no other basis (115-FZ Art. 5) ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("basis", ["visa_free", "treaty"])
+@pytest.mark.parametrize("citizenship", ["USA", "UZB", "CHN", "THA", "OMN", "KOR", "UKR"])
+def test_a_stay_extended_on_no_other_basis_lasts_until_the_day_that_was_granted(citizenship: str, basis: str) -> None:
+    extended = replace(of(citizenship, basis), ground_until=day("2027-06-30"))
+    assert ends(extended, "2026-12-01", before="2026-02-01/2026-05-01") == ("2027-06-30", "extension")
+    for on in ("2013-12-31", "2024-12-31", "2030-12-31"):
+        assert in_force(extended, on) == "extension until 2027-06-30"
+        assert marks(extended, on) == {"S"}
+
+
+def test_an_extension_is_judged_before_every_term_of_a_country_but_never_ends_a_stay_without_one() -> None:
+    for citizenship in ("RUS", "BLR"):
+        assert in_force(replace(of(citizenship), ground_until=day("2027-06-30")), "2026-12-01") == "unlimited"
+    named = {code for one in POLICY.regimes for code in one.when.citizenships or ()} - {"RUS", "BLR"}
+    for citizenship in named:
+        extended = replace(of(citizenship), ground_until=day("2027-06-30"))
+        assert {one.regime for one in POLICY.terms(extended)} == {"extended"}
+
+
+def test_a_day_that_was_granted_with_another_basis_is_not_called_an_extension() -> None:
+    for basis in set(Basis) - {Basis.VISA_FREE, Basis.TREATY}:
+        traveller = replace(
+            of("UZB", basis.value),
+            ground_until=day("2027-06-30"),
+            visa_until=day("2027-05-31"),
+            applied_on=day("2026-11-01"),
+        )
+        assert "extended" not in {one.regime for one in POLICY.terms(traveller)}
+
+
 # Own terms of countries (DOMAIN-DATA §4a) ----------------------------------------------------------------------------
 
 EVERY = "official tourism business education employment private transit"

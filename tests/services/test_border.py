@@ -10,8 +10,9 @@ from sqlalchemy import update
 from app.db import journal
 from app.db.tables import cards as table
 from app.domain.border import Decision, Reason
-from app.domain.card import Basis, Purpose, State, replay
+from app.domain.card import Basis, Purpose, State
 from app.domain.errors import Conflict, NotFound, RuleViolation
+from app.domain.history import replay
 from app.domain.number import PaperNumber
 from app.services import border, cards, policies
 from app.services.access import Context
@@ -50,6 +51,7 @@ async def test_the_holder_of_a_declared_card_is_admitted(ctx: Context) -> None:
     crossed = await border.enter(ctx, made.card.number, crossing_at(BREST), once())
     assert (crossed.decision, crossed.reason, crossed.changed) == (Decision.ADMIT, Reason.ADMITTED, True)
     card = (await cards.show(ctx, made.card.number)).card
+    assert crossed.shown
     assert crossed.shown.card == card
     assert crossed.shown.personal == made.personal
     assert (card.state, card.version, card.checkpoint_in, card.zone) == (State.ACTIVE, 2, BREST, "Europe/Minsk")
@@ -64,6 +66,7 @@ async def test_the_holder_of_an_active_card_departs(ctx: Context) -> None:
     crossed = await border.leave(ctx, made.card.number, crossing_at(KAMCHATKA), once())
     assert (crossed.decision, crossed.reason, crossed.changed) == (Decision.RECORDED, Reason.DEPARTED, True)
     card = (await cards.show(ctx, made.card.number)).card
+    assert crossed.shown
     assert crossed.shown.card == card
     assert (card.state, card.left_on, card.zone_out) == (State.DEPARTED, date(2026, 12, 11), "Asia/Kamchatka")
     assert card.zone == "Europe/Moscow"
@@ -178,6 +181,7 @@ async def test_a_second_stay_in_one_calendar_year_ends_when_ninety_days_of_it_ar
     await stay(ctx, "2026-06-01", "2026-07-10")  # and 40
     made = await declared(ctx)
     crossed = await border.enter(ctx, made.card.number, crossing_at(), once())
+    assert crossed.shown
     card = crossed.shown.card
     assert (card.last_lawful_day, card.ended_by) == (date(2026, 12, 19), "calendar_year")
 
@@ -209,6 +213,7 @@ async def test_new_year_at_the_checkpoint_opens_the_country_again(ctx: Context) 
     assert await _refused(ctx, made.card.number) is Reason.STAY_USED_UP
     await advance(ctx, utc("2026-12-31 21:00"))
     crossed = await border.enter(ctx, made.card.number, crossing_at(), once())
+    assert crossed.shown
     assert crossed.shown.card.last_lawful_day == date(2027, 3, 31)
 
 
@@ -226,6 +231,7 @@ async def test_an_entry_that_was_refused_or_annulled_is_charged_to_nobody(ctx: C
     )
     made = await declared(ctx)
     crossed = await border.enter(ctx, made.card.number, crossing_at(), once())
+    assert crossed.shown
     assert crossed.shown.card.last_lawful_day == date(2027, 2, 28)
 
 

@@ -80,6 +80,7 @@ async def test_a_card_names_the_policy_that_judged_its_entry(ctx: Context) -> No
     made = await cards.issue(ctx, application(), once())
     await put_in_force(ctx, ru(3, max_days=30))
     crossed = await border.enter(ctx, made.card.number, crossing_at(), once())
+    assert crossed.shown
     assert str(crossed.shown.card.last_lawful_day) == "2026-12-30"
     assert (crossed.shown.card.policy_id, crossed.shown.card.policy_version) == ("house", 3)
 

@@ -126,6 +126,8 @@ async def test_a_repeated_entry_gives_the_first_answer(ctx: Context) -> None:
         first.fact_id,
         first.changed,
     )
+    assert again.shown
+    assert first.shown
     assert (again.shown.card, again.shown.instant) == (first.shown.card, first.shown.instant)
     assert again.shown.card.state is State.ACTIVE
 
@@ -138,6 +140,8 @@ async def test_a_repeated_refusal_shows_the_card_as_it_was_then(ctx: Context) ->
     await advance(ctx, utc("2026-12-21 12:00"))
     await border.enter(ctx, made.card.number, crossing_at(), once())  # another refusal, a day later
     again = await border.enter(ctx, made.card.number, crossing_at(), attempt("k"))
+    assert again.shown
+    assert first.shown
     assert (again.shown.card, again.shown.instant) == (first.shown.card, first.shown.instant)
 
 
@@ -146,8 +150,10 @@ async def test_a_repeated_refusal_of_somebody_inside_shows_the_other_card_as_it_
     await border.enter(ctx, other.card.number, crossing_at(), once())
     declared = await cards.issue(ctx, application(intended=intended("2026-12-20")), once())
     first = await border.enter(ctx, declared.card.number, crossing_at(), attempt("k"))
+    assert first.shown
     assert (first.reason, first.shown.card.number) == (Reason.ALREADY_INSIDE, other.card.number)
     again = await border.enter(ctx, declared.card.number, crossing_at(), attempt("k"))
+    assert again.shown
     assert (again.shown.card, again.shown.instant) == (first.shown.card, first.shown.instant)
 
 

@@ -16,8 +16,9 @@ from app.db import journal
 from app.db.sandboxes import Sandbox
 from app.db.tables import salts
 from app.domain.border import Reason
-from app.domain.card import Basis, Card, State, Status, VisaKind, replay
+from app.domain.card import Basis, Card, State, Status, VisaKind
 from app.domain.errors import Conflict, NotFound, RuleViolation
+from app.domain.history import replay
 from app.policies import regimes
 from app.services import border, cards, judging, policies, sandboxes
 from app.services.access import Context, Registry
@@ -174,6 +175,7 @@ async def test_a_declared_card_is_entered_on_by_the_rules_of_the_day_of_entry(ct
     made = await cards.issue(ctx, application(), once())
     await put_in_force(ctx, ru(3, max_days=30))
     crossed = await border.enter(ctx, made.card.number, crossing_at(), once())
+    assert crossed.shown
     assert crossed.shown.card.last_lawful_day == date(2026, 12, 30)
 
 
@@ -445,6 +447,7 @@ async def test_a_process_that_knows_the_old_rules_issues_by_the_new_ones(ctx: Co
     declared = await cards.issue(other_worker, application("FA0000003"), once())
     await policies.choose(ctx, "ru", None)
     crossed = await border.enter(other_worker, declared.card.number, crossing_at(), once())
+    assert crossed.shown
     assert crossed.shown.card.last_lawful_day == date(2027, 2, 28)
 
 
@@ -459,7 +462,9 @@ async def test_cards_issued_while_the_rules_change_end_by_the_new_ones(ctx: Cont
         return await issued(other_worker if one % 2 else ctx, f"FA20000{one:02}")
 
     async def enter(one: Shown) -> Shown:
-        return (await border.enter(other_worker, one.card.number, crossing_at(), once())).shown
+        crossed = await border.enter(other_worker, one.card.number, crossing_at(), once())
+        assert crossed.shown
+        return crossed.shown
 
     arrived = await asyncio.gather(
         *(arrive(one) for one in range(6)),

@@ -1,0 +1,87 @@
+"""Groups and families: up to fifty travellers in one request."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request
+from pydantic import Field
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from app.api import render
+from app.api.examples import GROUP_EXAMPLES
+from app.api.openapi import Problem
+from app.api.operations import Audience, attempt, operation, replayed
+from app.api.problems import language_of, refused
+from app.api.security import ScopedRoute, context
+from app.api.shapes import Asked, CardIn, CardOut, Told
+from app.services import groups
+from app.services.access import Scope
+from app.services.cards import Shown
+
+router = APIRouter(prefix="/v1/groups", route_class=ScopedRoute)
+
+_MOST = 50
+
+
+class GroupMode(StrEnum):
+    """What becomes of the others when one is refused."""
+
+    ALL_OR_NOTHING = "all_or_nothing"
+    EACH = "each"
+
+
+class GroupIn(Asked):
+    """Applications of people who travel together."""
+
+    mode: GroupMode = GroupMode.ALL_OR_NOTHING
+    cards: Annotated[list[CardIn], Field(min_length=1, max_length=_MOST)]
+
+
+class MemberOut(Told):
+    """A card, or the problem that it met."""
+
+    card: CardOut | None
+    problem: Problem | None
+
+
+class GroupOut(Told):
+    """The group, and what became of each application, in their order."""
+
+    group: Annotated[str, Field(pattern="^grp_[0-9a-f]{32}$")]
+    issued: int
+    refused: int
+    items: list[MemberOut]
+
+
+@router.post(
+    "",
+    **operation(
+        "issueGroup",
+        "Declare or issue the cards of a group or family",
+        Audience.CARRIER,
+        GroupOut,
+        Scope.CARDS_WRITE,
+        status=201,
+        body=True,
+        repeatable=True,
+        problems={409: ["paper-number-in-use"], 422: ["group-refused"]},
+        headers=["Idempotency-Replayed"],
+    ),
+)
+async def issue(request: Request, body: Annotated[GroupIn, Body(openapi_examples=GROUP_EXAMPLES)]) -> Response:
+    """All or nothing, or with `each` every card on its own."""
+    use_case = groups.issue_each if body.mode is GroupMode.EACH else groups.issue_all
+    tried = await attempt(request, "issueGroup")
+    group = await use_case(context(request), [card.domain() for card in body.cards], tried)
+    language = language_of(request)
+    items = [
+        b'{"card":' + render.card(one, language) + b',"problem":null}'
+        if isinstance(one, Shown)
+        else b'{"card":null,"problem":' + bytes(refused(request, one).body) + b"}"
+        for one in group.items
+    ]
+    cards = sum(isinstance(one, Shown) for one in group.items)
+    head = to_json({"group": render.group_text(group.group_id), "issued": cards, "refused": len(group.items) - cards})
+    answer = head[:-1] + b',"items":[' + b",".join(items) + b"]}"
+    return Response(answer, 201, replayed(group.replayed), render.JSON)

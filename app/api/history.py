@@ -1,0 +1,112 @@
+"""The history of a card: facts in the order in which they were recorded."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from app.api import render
+from app.api.cards import CardNumber
+from app.api.operations import Audience, operation
+from app.api.security import ScopedRoute, context
+from app.api.shapes import Told
+from app.domain.events import FactKind, Source
+from app.services import history
+from app.services.access import Scope
+from app.services.history import ToldFact
+
+router = APIRouter(prefix="/v1/cards", route_class=ScopedRoute)
+
+
+class FieldOut(Told):
+    """A field that a fact changed; personal ones are named by their part, as `holder.surname`."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class ObservedOut(Told):
+    """What the officer had decided on the spot."""
+
+    decision: str
+    reason: str | None
+
+
+class OutcomeOut(Told):
+    """What the registry decided at the border, beside what an officer saw there."""
+
+    decision: str
+    reason: str
+    flags: list[str]
+    observed: ObservedOut | None
+    observed_differs: bool
+
+
+class FactOut(Told):
+    """What happened: when it occurred and was recorded, who recorded it, why, and what it changed."""
+
+    fact: Annotated[str, Field(pattern="^fct_[0-9a-f]{32}$")]
+    type: FactKind
+    version: int
+    occurred_at: datetime
+    occurred_on: date
+    zone: str
+    recorded_at: datetime
+    actor: str
+    source: Source
+    confidence: float | None
+    reason: str | None
+    scan_id: str | None
+    corrects: Annotated[str, Field(pattern="^fct_[0-9a-f]{32}$")] | None
+    outcome: OutcomeOut | None
+    changes: list[FieldOut]
+
+
+class HistoryOut(Told):
+    """Every fact of a card, the first one first."""
+
+    items: list[FactOut]
+    next: None
+
+
+@router.get(
+    "/{number}/history",
+    **operation(
+        "getHistory",
+        "Tell everything that happened to a card",
+        Audience.OFFICE,
+        HistoryOut,
+        Scope.CARDS_READ,
+        problems={404: ["card-not-found"]},
+    ),
+)
+async def of_card(request: Request, number: CardNumber) -> Response:
+    """In the order in which it was recorded; a correction names the fact that it corrects, and both stay."""
+    facts = await history.of_card(context(request), number)
+    return Response(render.page([to_json(_told(one)) for one in facts], None), media_type=render.JSON)
+
+
+def _told(one: ToldFact) -> dict[str, Any]:
+    row = one.row
+    outcome = row["outcome"]
+    return {
+        "fact": render.fact_text(row["fact_id"]),
+        "type": row["kind"],
+        "version": row["card_version"],
+        "occurred_at": row["occurred_at"],
+        "occurred_on": row["occurred_on"],
+        "zone": row["zone"],
+        "recorded_at": row["recorded_at"],
+        "actor": row["actor"],
+        "source": row["source"],
+        "confidence": row["confidence"],
+        "reason": row["reason"],
+        "scan_id": row["scan_id"],
+        "corrects": render.fact_text(row["corrects"]) if row["corrects"] else None,
+        "outcome": outcome and {name: outcome[name] for name in OutcomeOut.model_fields},
+        "changes": [{"field": change.field, "before": change.before, "after": change.after} for change in one.changes],
+    }

@@ -1,0 +1,291 @@
+"""Changes of a card: recorded with their reason, the old version kept, the end of the stay judged anew."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import partial
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from app.db import cards as rows
+from app.db import journal, people
+from app.db import particulars as sealed_json
+from app.db.engine import Row
+from app.db.tables import cards, documents
+from app.db.write import Step, added, changed
+from app.domain import life
+from app.domain import number as numbers
+from app.domain.card import Card, Particulars, State
+from app.domain.changes import (
+    Change,
+    Changed,
+    DocumentAdded,
+    Extension,
+    Loss,
+    Part,
+    Setting,
+    require_longer,
+)
+from app.domain.changes import judged as judged_by
+from app.domain.clock import end_of_day, local_day
+from app.domain.corrections import Correction
+from app.domain.errors import Conflict, Forbidden, NotFound, Stale, violation
+from app.domain.events import Fact, FactKind, Source
+from app.domain.history import fact
+from app.domain.identity import BirthDate
+from app.policies import reference
+from app.services.access import Context, Read, Scope, unit_of_work
+from app.services.cards import Shown, version_of
+from app.services.documents import corrected_document, known_as, new_document, visa_hash
+from app.services.idempotency import Attempt, earlier, remember
+from app.services.judging import other_steps
+from app.services.recording import Salt, fact_steps, seal, store
+
+MakeChange = Callable[[Card, date, UUID], Change]
+"""Makes a change of what a client sent: for the card, on the local day, with an identifier for a new document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A change as a client asks for it.
+
+    `versions` are those of the card that the client decided on, None for any. `for_holders`: the holder of a declared
+    card may ask for it too, and proves with the `birth_date` to be that.
+    """
+
+    make: MakeChange
+    for_holders: bool
+    versions: frozenset[int] | None
+    birth_date: BirthDate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """The card that is changed, with what is sealed of it and with what it was sealed."""
+
+    card: Card
+    personal: Particulars
+    clear: bytes
+    salt: Salt
+
+
+@unit_of_work
+async def record(ctx: Context, text: str, asked: Asked, attempt: Attempt) -> Shown:
+    """Change a card, and show it; of a loss with a duplicate, the duplicate.
+
+    A traveller may withdraw or edit the own declared card. NotFound `card-not-found`; Stale `version-stale`; Conflict
+    `transition-not-allowed`, `open-card-exists`, `document-of-another`; RuleViolation naming what is wrong.
+    """
+    office = Scope.CHANGES in ctx.caller.scopes
+    if not office and not (asked.for_holders and Scope.CARDS_WRITE in ctx.caller.scopes):
+        raise Forbidden("scope-missing", extra={"scope": Scope.CHANGES})
+    read = await ctx.read(rows.WITH_STAYS, number=numbers.require(text), key=attempt.key)
+    held = _held(ctx, read)
+    card = held.card
+    if not office:
+        _require_own(held, asked.birth_date)
+    if repeat := earlier(ctx, read, attempt):
+        return await version_of(ctx, repeat["replay_card_number"], repeat["replay_version"], at=read.instant)
+    if not office and card.state is not State.DECLARED:
+        raise Forbidden("scope-missing", extra={"scope": Scope.CHANGES})
+    change = asked.make(card, local_day(read.instant, card.zone), ctx.registry.new_id(read.real_now))
+    if asked.versions is not None and card.version not in asked.versions:
+        raise Stale("version-stale", extra={"version": str(card.version)})
+    if isinstance(change, Loss) and change.duplicate:
+        return await _duplicated(ctx, read, held, change, attempt)
+    return await _changed(ctx, read, held, change, attempt)
+
+
+def _held(ctx: Context, read: Read) -> _Held:
+    card = rows.card_of(read.head) if read.rows else None
+    clear = card and ctx.open(rows.sealed_of(read.head), f"cards/{card.number}")
+    if card is None or not clear:
+        raise NotFound("card-not-found")
+    salt = Salt(salt_id=read.head["salt_id"], salt=read.head["salt"])
+    return _Held(card=card, personal=sealed_json.read(clear), clear=clear, salt=salt)
+
+
+def _require_own(held: _Held, birth_date: BirthDate | None) -> None:
+    if birth_date != held.personal.holder.birth_date:
+        raise NotFound("card-not-found")  # somebody else's card is not there
+
+
+async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attempt: Attempt) -> Shown:
+    card, stays = held.card, rows.other_stays(read.rows)
+    open_elsewhere = next((row["other_number"] for row in read.rows if row["other_state"] == State.ACTIVE), None)
+    document_steps: list[Step] = []
+    if isinstance(change, DocumentAdded):
+        change, document_steps = await _with_document(ctx, held, change)
+    setting = Setting(at=read.instant, policy=ctx.policy, known_states=reference.known_states())
+    done = change.apply(card, held.personal, setting)
+    if open_elsewhere and done.card.state is State.ACTIVE:
+        raise Conflict("open-card-exists", extra={"card": open_elsewhere})
+    if isinstance(change, Correction):
+        document_steps, document_id = await _corrected_documents(ctx, held, done.personal)
+        if document_id != card.document_id:
+            done = replace(done, parts=[*done.parts[:-1], _on_document(done.parts[-1], document_id)])
+    after = judged_by(done.card, done.personal, stays, ctx.policy)
+    if isinstance(change, Extension):
+        require_longer(card, after)
+    done = replace(done, parts=[*done.parts[:-1], replace(done.parts[-1], card=after)])
+    facts = await _facts(ctx, read, held, change, done)
+    clear = sealed_json.write(done.personal)
+    sealed = (held.salt, clear) if clear != held.clear else None
+    steps = [
+        *document_steps,
+        _card_step(ctx, held, after, clear if sealed else None),
+        *fact_steps(ctx, read, facts, card.traveller_id, personal=sealed),
+        *await other_steps(ctx, read, before=card, after=after),
+        *remember(ctx, read, attempt, card=(after.number, after.version)),
+    ]
+    await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])
+    return Shown(after, clear, read.instant)
+
+
+def _card_step(ctx: Context, held: _Held, after: Card, clear: bytes | None) -> Step:
+    where = {"world_id": ctx.caller.world_id, "number": after.number}
+    if clear is None:
+        return changed(cards, where, **rows.changed_columns(held.card, after))
+    sealed = seal(ctx, held.salt, clear, f"cards/{after.number}").columns()
+    visa = visa_hash(ctx, sealed_json.read(clear))
+    return changed(cards, where, **rows.changed_columns(held.card, after), visa_hash=visa, **sealed)
+
+
+async def _facts(ctx: Context, read: Read, held: _Held, change: Change, done: Changed) -> list[Fact]:
+    told = await ctx.read(journal.OF_CARD, number=held.card.number, version=held.card.version)
+    before, facts = held.card, []
+    for part, fact_id in zip(done.parts, _ids(ctx, read), strict=False):
+        one = fact(
+            part.kind,
+            before,
+            part.card,
+            fact_id=fact_id,
+            recorded_at=read.instant,
+            actor=ctx.actor,
+            source=Source.OFFICER if Scope.CHANGES in ctx.caller.scopes else Source.TRAVELLER,
+            crossing=part.crossing,
+            reason=change.reason,
+        )
+        facts.append(_correcting(one, part, told.rows) if part.corrects else _since(one, change, part.card.zone))
+        before = part.card
+    return facts
+
+
+def _ids(ctx: Context, read: Read) -> Iterator[UUID]:
+    return (ctx.registry.new_id(read.real_now, sequence) for sequence in count())
+
+
+def _correcting(one: Fact, part: Part, told: Sequence[Row]) -> Fact:
+    """Name the fact that was told wrongly: it and all of its corrections hold from when it truly happened."""
+    root = next((row for row in reversed(told) if row["kind"] == part.corrects), told[0])
+    if part.crossing and root["kind"] == part.corrects:
+        return replace(one, corrects=root["fact_id"])
+    when = {name: root[name] for name in ("occurred_at", "occurred_on", "zone")}
+    return replace(one, corrects=root["fact_id"], **when)
+
+
+def _since(one: Fact, change: Change, zone: str) -> Fact:
+    """Date a change that holds from an earlier day on: from that day's first moment."""
+    if change.effective_on >= one.occurred_on:
+        return one
+    begins_at = end_of_day(change.effective_on - timedelta(days=1), zone)
+    return replace(one, occurred_at=begins_at, occurred_on=change.effective_on)
+
+
+# Documents -----------------------------------------------------------------------------------------------------------
+
+
+async def _with_document(ctx: Context, held: _Held, change: DocumentAdded) -> tuple[DocumentAdded, list[Step]]:
+    personal, traveller_id = replace(held.personal, document=change.document), held.card.traveller_id
+    known = await known_as(ctx, personal, traveller_id=traveller_id)
+    if known == held.card.document_id:
+        raise violation("/document/number", "document-held-already")
+    if known:
+        change = replace(change, document_id=known)
+        steps = []
+    else:
+        own = await ctx.read(people.DOCUMENTS, traveller_id=traveller_id)
+        origin = next(row["origin_id"] for row in own.rows if row["document_id"] == held.card.document_id)
+        new = new_document(ctx, personal, held.salt, document_id=change.document_id, traveller_id=traveller_id)
+        steps = [new if origin is None else replace(new, values=new.values | {"origin_id": origin})]
+    if change.replaces:
+        where = {"world_id": ctx.caller.world_id, "document_id": held.card.document_id}
+        steps.append(changed(documents, where, replaced_by=change.document_id))
+    return change, steps
+
+
+async def _corrected_documents(ctx: Context, held: _Held, personal: Particulars) -> tuple[list[Step], UUID]:
+    """Correct the card's document, and the holder on every other one; tell which document is the card's by now."""
+    card, was = held.card, held.personal
+    if (personal.holder, personal.document) == (was.holder, was.document):
+        return [], card.document_id
+    own = await ctx.read(people.DOCUMENTS, traveller_id=card.traveller_id)
+    known = await known_as(ctx, personal, traveller_id=card.traveller_id)
+    steps: list[Step] = []
+    for row in own.rows:
+        if row["salt"] is None:
+            continue
+        keys = ctx.caller.keys[row["key_version"]]
+        clear = keys.open(row["sealed"], salt=row["salt"], row=f"documents/{row['document_id']}")
+        held_so_far = sealed_json.read(clear)
+        if row["document_id"] == card.document_id and known in {None, card.document_id}:
+            true = personal
+        elif held_so_far.holder == was.holder:
+            true = replace(held_so_far, holder=personal.holder)
+        else:
+            continue
+        if true.holder != held_so_far.holder or true.document != held_so_far.document:
+            salt = Salt(salt_id=row["salt_id"], salt=row["salt"])
+            steps.append(corrected_document(ctx, true, salt, document_id=row["document_id"]))
+    return steps, known or card.document_id
+
+
+def _on_document(part: Part, document_id: UUID) -> Part:
+    return replace(part, card=replace(part.card, document_id=document_id))
+
+
+# Loss ----------------------------------------------------------------------------------------------------------------
+
+
+async def _duplicated(ctx: Context, read: Read, held: _Held, change: Loss, attempt: Attempt) -> Shown:
+    change.require_day(held.card, read.instant)
+    number = numbers.generate(ctx.dice)
+    original, duplicate = life.duplicate(held.card, number, at=read.instant)
+    ids = _ids(ctx, read)
+    tell = partial(fact, recorded_at=read.instant, actor=ctx.actor, source=Source.OFFICER, reason=change.reason)
+    facts = [
+        tell(FactKind.ISSUED, None, duplicate, fact_id=next(ids)),
+        tell(FactKind.REPLACED, held.card, original, fact_id=next(ids)),
+    ]
+    sealed = seal(ctx, held.salt, held.clear, f"cards/{number}").columns()
+    met = await ctx.read(rows.WITH_DUTIES, number=held.card.number, key=None)
+    facts += [
+        replace(tell(FactKind.DUTY_MET, duplicate, duplicate, fact_id=next(ids)), **_when_met(row))
+        for row in met.rows
+        if row["met_kind"] is not None
+    ]
+    steps = [
+        _card_step(ctx, held, original, None),
+        added(
+            cards,
+            world_id=ctx.caller.world_id,
+            visa_hash=visa_hash(ctx, held.personal),
+            **rows.columns_of(duplicate),
+            **sealed,
+        ),
+        *fact_steps(ctx, read, facts, held.card.traveller_id, personal=(held.salt, held.clear)),
+        *remember(ctx, read, attempt, card=(number, duplicate.version)),
+    ]
+    await store(ctx, steps, traveller_id=held.card.traveller_id, version=read.head["traveller_version"])
+    return Shown(duplicate, held.clear, read.instant)
+
+
+def _when_met(row: Row) -> dict[str, Any]:
+    """Carry over to the duplicate that a duty was met on the original."""
+    return {
+        "occurred_at": row["met_at"],
+        "occurred_on": row["met_on"],
+        "reason": row["met_kind"],
+        "source": Source.REGISTRY,
+    }

@@ -1,0 +1,80 @@
+"""Documents of travellers: how one is stored, and whose it is."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from uuid import UUID
+
+from app.db import cards as rows
+from app.db import particulars as sealed_json
+from app.db.tables import documents
+from app.db.write import Step, added, changed
+from app.domain.card import Particulars
+from app.domain.errors import Conflict
+from app.domain.identity import canonical_document_number, fold_document_number, person_key
+from app.services.access import Context, Scope
+from app.services.recording import Salt, seal
+
+
+def person_hash(ctx: Context, personal: Particulars) -> bytes:
+    """Hash what makes two applications the same person's."""
+    return ctx.keys.hash("person", *person_key(personal.holder, personal.document))
+
+
+def visa_hash(ctx: Context, personal: Particulars) -> bytes | None:
+    """Hash the number of the visa, so that its entries are counted."""
+    number = personal.visa and fold_document_number(personal.visa.number)
+    return ctx.keys.hash("visa", number) if number else None
+
+
+def latest_columns(ctx: Context, personal: Particulars, salt: Salt, document_id: UUID) -> Mapping[str, object]:
+    """Name the columns of a document that a later application tells anew."""
+    clear = sealed_json.write(replace(personal, visa=None, host=None))
+    return {
+        "kind": personal.document.kind.value,
+        "expires_on": personal.document.expires_on,
+        **seal(ctx, salt, clear, f"documents/{document_id}").columns(),
+    }
+
+
+def columns(ctx: Context, personal: Particulars, salt: Salt, document_id: UUID) -> Mapping[str, object]:
+    """Name all columns of a document with its holder."""
+    keys, document = ctx.keys, personal.document
+    exact = canonical_document_number(document.number)
+    return {
+        "exact_hash": keys.hash("exact", document.issuing_state, exact),
+        "fold_hash": keys.hash("fold", document.issuing_state, fold_document_number(exact)),
+        "birth_hash": keys.hash("birth", str(personal.holder.birth_date)),
+        "person_hash": person_hash(ctx, personal),
+        "issuing_state": document.issuing_state,
+        **latest_columns(ctx, personal, salt, document_id),
+    }
+
+
+async def known_as(ctx: Context, personal: Particulars, *, traveller_id: UUID) -> UUID | None:
+    """Find the document among those of the registry; Conflict `document-of-another` when another person holds it."""
+    read = await ctx.read(rows.APPLICANT, person_hash=person_hash(ctx, personal), key=None)
+    if not read.rows:
+        return None
+    holder: UUID = read.head["known_traveller_id"]
+    if holder != traveller_id:
+        raise document_of_another(ctx, holder)
+    known: UUID = read.head["known_document_id"]
+    return known
+
+
+def document_of_another(ctx: Context, holder: UUID) -> Conflict:
+    """Refuse a document that somebody else holds; who that is, is told to offices only."""
+    told = f"tr_{holder.hex}" if Scope.CHANGES in ctx.caller.scopes else None
+    return Conflict("document-of-another", extra={"traveller": told})
+
+
+def new_document(ctx: Context, personal: Particulars, salt: Salt, *, document_id: UUID, traveller_id: UUID) -> Step:
+    """Store a document with its holder."""
+    world_id, told = ctx.caller.world_id, columns(ctx, personal, salt, document_id)
+    return added(documents, world_id=world_id, document_id=document_id, traveller_id=traveller_id, **told)
+
+
+def corrected_document(ctx: Context, personal: Particulars, salt: Salt, *, document_id: UUID) -> Step:
+    """Store what is known of a document and its holder by now."""
+    where = {"world_id": ctx.caller.world_id, "document_id": document_id}
+    return changed(documents, where, **columns(ctx, personal, salt, document_id))

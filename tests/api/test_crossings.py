@@ -1,0 +1,194 @@
+"""Crossings by document, late uploads, scans that come twice, batches, refusals."""
+
+from typing import Any
+
+from httpx2 import AsyncClient
+
+from tests.api.bodies import DOCUMENT, HOLDER, MOSCOW_AIR, VISA, Body, declaration, entering
+from tests.api.contract import code_of, faults_of
+
+SEEN = {name: DOCUMENT[name] for name in ("type", "number", "issuing_state")}
+
+
+async def declare(client: AsyncClient, number: str = "FA1234567", **changes: Any) -> str:  # noqa: ANN401
+    answer = await client.post("/v1/cards", json=declaration(number, **changes))
+    assert answer.status_code == 201, answer.text
+    return answer.json()["number"]  # type: ignore[no-any-return]
+
+
+async def cross(client: AsyncClient, status: int = 201, **body: object) -> Body:
+    answer = await client.post("/v1/crossings", json={"checkpoint": MOSCOW_AIR, **body})
+    assert answer.status_code == status, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+async def on_card(client: AsyncClient, number: str, what: str, status: int = 201, **body: object) -> Body:
+    answer = await client.post(f"/v1/cards/{number}/{what}", json={"checkpoint": MOSCOW_AIR, **body})
+    assert answer.status_code == status, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+# By document ---------------------------------------------------------------------------------------------------------
+
+
+async def test_whoever_shows_the_document_crosses_on_the_card_of_that_person(client: AsyncClient) -> None:
+    number = await declare(client)
+    told = await cross(client, direction="entry", document=SEEN)
+    assert (told["decision"], told["card"]["number"], told["card"]["status"]) == ("admit", number, "active")
+    told = await cross(client, direction="exit", document=SEEN)
+    assert (told["reason"], told["card"]["status"]) == ("departed", "departed")
+
+
+async def test_an_exit_of_somebody_unknown_is_recorded_and_nothing_invented(client: AsyncClient) -> None:
+    told = await cross(client, direction="exit", document=SEEN | {"number": "ZZ0000001"})
+    assert (told["decision"], told["reason"], told["card"]) == ("recorded", "exit_without_entry", None)
+    assert told["flags"] == ["exit_without_entry"]
+    assert (await client.get("/v1/cards")).json()["items"] == []
+
+
+async def test_an_entry_without_a_card_asks_for_one_unless_none_is_needed(client: AsyncClient) -> None:
+    nameless = await cross(client, 200, direction="entry", document=SEEN)
+    assert (nameless["decision"], nameless["missing"]) == ("more_data", ["/holder/citizenship"])
+    uzbek = await cross(client, 200, direction="entry", document=SEEN, holder={"citizenship": "UZB"})
+    assert (uzbek["decision"], uzbek["missing"]) == ("more_data", ["/card"])
+    belarusian = await cross(client, direction="entry", document=SEEN, holder={"citizenship": "BLR"})
+    assert (belarusian["decision"], belarusian["reason"], belarusian["needed_from"]) == ("recorded", "exempt", None)
+    kazakh = await cross(client, direction="entry", document=SEEN, holder={"citizenship": "KAZ"})
+    assert (kazakh["reason"], kazakh["needed_from"]) == ("exempt", "2026-12-31")
+    assert "2026-12-31" in kazakh["sentence"]
+
+
+async def test_people_who_share_a_passport_are_told_apart(client: AsyncClient) -> None:
+    parent = await declare(client)
+    child = await declare(client, holder={"given_names": "Лола", "birth_date": "2021-06-01", "sex": "F"})
+    told = await cross(client, 200, direction="entry", document=SEEN)
+    assert (told["decision"], told["missing"]) == ("more_data", ["/holder/birth_date"])
+    told = await cross(client, direction="entry", document=SEEN, holder={"birth_date": "2021-06-01"})
+    assert told["card"]["number"] == child
+    told = await cross(client, direction="entry", document=SEEN, holder={"birth_date": HOLDER["birth_date"]})
+    assert told["card"]["number"] == parent
+
+
+# What was shown ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_document_of_somebody_else_is_refused_at_the_entry(client: AsyncClient) -> None:
+    number = await declare(client)
+    other = SEEN | {"number": "ZZ0000001"}
+    told = await on_card(client, number, "entry", 200, document=other)
+    assert (told["decision"], told["reason"]) == ("refuse", "document_differs")
+    assert (await on_card(client, number, "entry", document=SEEN))["decision"] == "admit"
+    told = await on_card(client, number, "exit", document=other)
+    assert (told["reason"], told["flags"]) == ("departed", ["document_differs"])
+
+
+# What has happened already -------------------------------------------------------------------------------------------
+
+
+async def test_a_late_upload_is_recorded_whatever_the_registry_would_have_said(client: AsyncClient) -> None:
+    number = await declare(client)
+    await client.post("/v1/clock/advance", json={"to": "2027-01-10T09:00:00Z"})
+    told = await on_card(
+        client,
+        number,
+        "entry",
+        source="late_upload",
+        occurred_at="2027-01-09T09:00:00Z",
+        confidence=0.9,
+        observed={"decision": "admit", "reason": "looked fine"},
+    )
+    assert (told["decision"], told["reason"], told["observed_differs"]) == ("recorded", "card_lapsed", True)
+    assert (told["card"]["status"], told["card"]["entered"]["on"]) == ("active", "2027-01-09")
+    last = (await client.get(f"/v1/cards/{number}/history")).json()["items"][-1]
+    assert (last["source"], last["confidence"], last["outcome"]["observed"]) == (
+        "late_upload",
+        0.9,
+        {"decision": "admit", "reason": "looked fine"},
+    )
+
+
+async def test_a_scan_that_comes_twice_gets_the_first_answer(client: AsyncClient) -> None:
+    number = await declare(client)
+    first = await on_card(client, number, "entry", scan_id="booth-7/1")
+    again = await on_card(client, number, "entry", 200, scan_id="booth-7/1")
+    assert again == first
+    assert len((await client.get(f"/v1/cards/{number}/history")).json()["items"]) == 2
+    other = await client.post(f"/v1/cards/{number}/exit", json={"checkpoint": MOSCOW_AIR, "scan_id": "booth-7/1"})
+    assert (other.status_code, code_of(other)) == (409, "scan-id-reused")
+
+
+async def test_an_exit_that_is_seen_takes_the_place_of_an_inferred_one(client: AsyncClient) -> None:
+    number = (await client.post("/v1/cards", json=entering(at="2026-11-01T09:00:00Z"))).json()["number"]
+    await on_card(client, number, "exit", source="inferred", confidence=0.5, occurred_at="2026-11-10T09:00:00Z")
+    told = await on_card(client, number, "exit", occurred_at="2026-11-20T09:00:00Z")
+    assert (told["reason"], told["flags"], told["card"]["left"]["on"]) == (
+        "departed",
+        ["inferred_exit_replaced"],
+        "2026-11-20",
+    )
+    history = (await client.get(f"/v1/cards/{number}/history")).json()["items"]
+    assert history[-1]["corrects"] == history[-2]["fact"]
+    then = await client.get(f"/v1/cards/{number}", params={"as_of": "2026-11-15T09:00:00Z"})
+    assert then.json()["status"] == "active"
+
+
+# Batches -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_batch_is_answered_scan_by_scan_in_its_order(client: AsyncClient) -> None:
+    await declare(client)
+    scans = [
+        {"direction": "entry", "checkpoint": MOSCOW_AIR, "document": SEEN, "scan_id": "1", "source": "late_upload"},
+        {"direction": "exit", "checkpoint": "ATLANTIS-AIR", "document": SEEN, "scan_id": "2"},
+        {"direction": "exit", "checkpoint": MOSCOW_AIR, "document": SEEN, "scan_id": "3"},
+    ]
+    answer = await client.post("/v1/crossings/batch", json={"items": scans})
+    assert answer.status_code == 200
+    items = answer.json()["items"]
+    assert [one["status"] for one in items] == [201, 422, 201]
+    assert (items[0]["decision"], items[2]["reason"]) == ("admit", "departed")
+    assert items[1]["errors"][0]["code"] == "unknown-checkpoint"
+    again = (await client.post("/v1/crossings/batch", json={"items": scans})).json()["items"]
+    assert [one["status"] for one in again] == [200, 422, 200]
+    assert again[2] | {"status": 201} == items[2]
+
+
+async def test_a_scan_without_anything_scanned_is_refused(client: AsyncClient) -> None:
+    body = {"items": [{"direction": "exit", "checkpoint": MOSCOW_AIR}]}
+    answer = await client.post("/v1/crossings/batch", json=body)
+    assert (answer.status_code, faults_of(answer)) == (422, {"/items/0": "exactly-one"})
+
+
+# Refusals ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_refusal_spends_the_number_and_charges_no_day(client: AsyncClient) -> None:
+    number = await declare(client)
+    told = await on_card(client, number, "refusal", observed={"decision": "refuse", "reason": "no onward ticket"})
+    assert (told["decision"], told["card"]["status"], told["observed_differs"]) == ("refuse", "refused", True)
+    spent = await on_card(client, number, "entry", 200)
+    assert (spent["decision"], spent["reason"]) == ("refuse", "number_spent")
+    again = await on_card(client, number, "refusal", 200)
+    assert (again["decision"], again["card"]["status"]) == ("refuse", "refused")
+
+
+async def test_whoever_is_inside_is_refused_with_that_card_and_the_ways_out(client: AsyncClient) -> None:
+    first = (await client.post("/v1/cards", json=entering())).json()["number"]
+    second = await declare(client)
+    told = await on_card(client, second, "entry", 200)
+    assert (told["reason"], told["card"]["number"]) == ("already_inside", first)
+    assert [one["code"] for one in told["ways_out"]] == ["exit_unseen", "entry_never_was", "another_person"]
+
+
+async def test_a_visa_for_one_entry_is_good_for_one_entry(client: AsyncClient) -> None:
+    visa = VISA | {"entries": 1}
+    first = await declare(client, basis="visa", visa=visa)
+    await on_card(client, first, "entry")
+    await on_card(client, first, "exit")
+    second = await declare(client, basis="visa", visa=visa)
+    told = await on_card(client, second, "entry", 200)
+    assert (told["decision"], told["reason"]) == ("refuse", "visa_not_valid")
+    issued = await client.post("/v1/cards", json=entering(basis="visa", visa=visa))
+    assert (issued.status_code, faults_of(issued)) == (422, {"/visa/entries": "visa-entries-used"})
+    again = await client.post("/v1/cards", json=entering(basis="visa", visa=visa | {"entries": 2}))
+    assert again.status_code == 201
