@@ -142,10 +142,10 @@ def decide_entry(
     stays = list(stays)
     own = _judge_entry(card, personal, report, inside=inside, stays=stays, policy=policy)
     differs = report.differs(own.decision)
+    if not report.has_happened and (own.decision is not Decision.ADMIT or not differs):
+        return replace(own, observed_differs=differs)
     if report.observed and report.observed.decision is not Decision.ADMIT:  # nobody has entered
         return replace(own, decision=Decision.RECORDED, card=None, observed_differs=differs)
-    if not report.has_happened:
-        return replace(own, observed_differs=differs)
     if own.decision is Decision.ADMIT:
         return own
     return replace(

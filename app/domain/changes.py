@@ -193,19 +193,29 @@ class PurposeChange(Change):
         after = card.changed(state=state)
         if card.entered_on is None:
             return _one(FactKind.CHANGED, replace(after, purpose=self.purpose, basis=basis), personal)
-        begun = [one for one in _so_far(card, personal) if (one.begins_on or date.min) <= self.effective_on]
-        latest = max(begun, key=_first_day)
-        if latest.basis is not basis:  # what was paid for or granted on another basis gives nothing on this one
-            latest = first_ground(replace(card, basis=basis), personal)
-        ground = replace(latest, begins_on=self.effective_on, purpose=self.purpose)
-        return _one(FactKind.CHANGED, with_ground(after, personal, ground), personal)
+        begun = [one for one in _so_far(card, personal) if _first_day(one) <= self.effective_on]
+        former = begun[latest(begun)]
+        if former.basis is not basis:  # what was paid for or granted on another basis gives nothing on this one
+            former = first_ground(replace(card, basis=basis), personal)
+        ground = replace(former, begins_on=self.effective_on, purpose=self.purpose)
+        coming = tuple(
+            replace(one, purpose=self.purpose) if _first_day(one) > self.effective_on else one
+            for one in _so_far(card, personal)
+        )
+        after = with_ground(replace(after, grounds=coming), personal, ground)
+        return _one(FactKind.CHANGED, after, personal)
 
 
 def with_ground(card: Card, personal: Particulars, ground: Ground) -> Card:
     """Add a ground to those that the stay rested on so far; the last one by its day is the card's."""
     grounds = (*_so_far(card, personal), ground)
-    last = max(reversed(grounds), key=_first_day)
+    last = grounds[latest(grounds)]
     return replace(card, grounds=grounds, basis=last.basis, purpose=last.purpose)
+
+
+def latest(grounds: Sequence[Ground]) -> int:
+    """Find the ground that holds in the end: the last one by its day, and of several the one recorded last."""
+    return max(range(len(grounds)), key=lambda place: (_first_day(grounds[place]), place))
 
 
 def _so_far(card: Card, personal: Particulars) -> tuple[Ground, ...]:

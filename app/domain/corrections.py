@@ -2,13 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from app.domain import life
 from app.domain.application import DocumentFields, HolderFields, identify, require_known_states
 from app.domain.card import VISA_BASES, Basis, Card, Crossing, Ground, Host, Intended, Particulars, Purpose, State, Visa
-from app.domain.changes import Change, Changed, Part, Setting, require_visa
+from app.domain.changes import Change, Changed, Part, Setting, latest, require_visa
 from app.domain.clock import local_day
 from app.domain.conditions import Traveller
 from app.domain.errors import violation
@@ -106,7 +106,9 @@ class Correction(Change):
         require_visa(basis, personal.visa)
         grounds = card.grounds
         if grounds and (self.basis or self.purpose):
-            grounds = (*grounds[:-1], replace(grounds[-1], basis=basis, purpose=purpose))
+            place = latest(grounds)
+            true = replace(grounds[place], basis=basis, purpose=purpose)
+            grounds = (*grounds[:place], true, *grounds[place + 1 :])
         if self.visa:
             grounds = _resting_on(self.visa, grounds)
         after = replace(
@@ -134,13 +136,19 @@ class Correction(Change):
 
 
 def _resting_on(visa: Visa, grounds: tuple[Ground, ...]) -> tuple[Ground, ...]:
-    """Correct the visa of the last ground that is one."""
-    place = max((place for place, one in enumerate(grounds) if one.basis in VISA_BASES), default=None)
-    if place is None:
+    """Correct the visa of the last ground that is one, and of every ground that rests on the same visa."""
+    by_visa = [one for one in grounds if one.basis in VISA_BASES]
+    if not by_visa:
         return grounds
-    days = None if place else visa.days_granted
-    true = replace(grounds[place], visa_until=visa.valid_until, visa_days=days, applied_on=visa.applied_on)
-    return (*grounds[:place], true, *grounds[place + 1 :])
+    last = by_visa[latest(by_visa)]
+    same = [one for one in by_visa if (one.visa_until, one.visa_days) == (last.visa_until, last.visa_days)]
+    begins_on, until, days = same[0].begins_on, visa.valid_until, visa.days_granted
+    if begins_on and days:  # of an extension: they count from its first day
+        until, days = min(until, begins_on + timedelta(days=days - 1)), None
+    return tuple(
+        replace(one, visa_until=until, visa_days=days, applied_on=visa.applied_on) if one in same else one
+        for one in grounds
+    )
 
 
 def _over(typed: Typed | None, recorded: Holder | Document, kind: type[Typed]) -> Typed:

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from operator import attrgetter
 
 from app.domain.limits import Limit, PeriodFromFirstEntry, Standing
-from app.domain.presence import FIRST_DAY, NEVER, Presence, Stay, merged, unbroken
+from app.domain.presence import FIRST_DAY, NEVER, Presence, Span, Stay, merged, unbroken
 
 _TEN_YEARS = 3652
 """Days ahead within which an entry must become lawful to be called possible."""
@@ -225,7 +225,7 @@ def _longest_stay(past: Presence, stays: Sequence[Stay], terms: Terms, today: in
 
     # A longer stay uses more days, so what is unlawful stays so: halve. Only where it reaches into another period may
     # the periods of the bookings begin on other days, which may favour them: so period by period, the last one first.
-    for shortest in _shortest_by_period(past, terms, today, longest):
+    for shortest in _shortest_by_period(past, terms, today, longest, booked):
         lawful = bisect_left(range(shortest, longest + 1), 1, key=lambda days: not leaves_bookings_lawful(days))
         if lawful:
             return shortest + lawful - 1
@@ -233,18 +233,17 @@ def _longest_stay(past: Presence, stays: Sequence[Stay], terms: Terms, today: in
     return 0
 
 
-def _shortest_by_period(past: Presence, terms: Terms, today: int, longest: int) -> list[int]:
+def _shortest_by_period(past: Presence, terms: Terms, today: int, longest: int, booked: Sequence[Span]) -> list[int]:
     """List the lengths with which a stay reaches into another period that may judge a booking, the longest first.
 
-    While a limit is in force it bounds the stay, so that these are few.
+    The periods of the stay run on end to end; those that a booking begins or ends in, and the next ones, matter.
     """
-    shortest = {1}
-    for rules in terms:
-        for limit in rules.limits:
-            if isinstance(limit, PeriodFromFirstEntry) and limit.max_days < limit.period_days:
-                length = limit.period_days
-                reached = past.period(today, length) + length
-                reached += max(0, rules.begins - length - reached) // length * length
-                last = min(today + longest - 1, rules.until)
-                shortest.update(day - today + 1 for day in range(reached, last + 1, length))
+    shortest, days = {1}, {day for span in booked for day in span}
+    limits = (limit for rules in terms for limit in rules.limits if isinstance(limit, PeriodFromFirstEntry))
+    for length in {limit.period_days for limit in limits if limit.max_days < limit.period_days}:
+        first = past.period(today, length) + length
+        for day in days:
+            running = first + (day - first) // length * length
+            reached = (one for one in (running, running + length) if first <= one < today + longest)
+            shortest.update(one - today + 1 for one in reached)
     return sorted(shortest, reverse=True)

@@ -425,9 +425,11 @@ def test_nobody_differs_who_has_told_no_decision(source: Source) -> None:
 
 @pytest.mark.parametrize("source", Source)
 def test_who_was_turned_away_on_the_spot_has_not_entered(source: Source) -> None:
-    for made in (card(), card(State.SUPERSEDED)):
+    for made, agrees in ((card(), False), (card(State.SUPERSEDED), True)):
         outcome = entry(made, source=source, observed=saw(Decision.REFUSE, "no funds"))
-        assert (outcome.decision, outcome.card) == (Decision.RECORDED, None)
+        refused = agrees and source not in LATER  # the registry says so itself
+        assert (outcome.decision, outcome.card) == (Decision.REFUSE if refused else Decision.RECORDED, None)
+        assert outcome.observed_differs is not agrees
 
 
 @pytest.mark.parametrize("source", LATER)

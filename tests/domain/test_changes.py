@@ -404,7 +404,6 @@ def test_another_purpose_may_change_what_the_rules_give_from_its_day_on() -> Non
     assert ended(work, ACTIVE, citizen("OMN")) == (LAST_DAY, "continuous")
 
 
-@pytest.mark.xfail(reason="changes.py with_ground: the purpose of the coming payment's ground becomes the card's")
 def test_another_purpose_is_the_cards_though_a_coming_payment_was_recorded_before() -> None:
     coming = PatentPayment(reason="", effective_on=date(2027, 1, 10), paid_through=date(2027, 2, 19))
     work = replace(PURPOSE, purpose=Purpose.EMPLOYMENT)

@@ -244,7 +244,6 @@ def test_of_several_grounds_the_latest_is_corrected() -> None:
     assert correct(made, reference="hers").card.grounds == (first, study)
 
 
-@pytest.mark.xfail(reason="corrections.py _application: the ground recorded last is corrected, not the one that holds")
 def test_of_several_grounds_the_latest_by_its_day_is_corrected() -> None:
     first = Ground(begins_on=None, basis=Basis.VISA_FREE, purpose=Purpose.TOURISM)
     study = Ground(
@@ -256,7 +255,6 @@ def test_of_several_grounds_the_latest_by_its_day_is_corrected() -> None:
     assert after.grounds == (first, replace(study, basis=Basis.HIGHLY_QUALIFIED), paid)
 
 
-@pytest.mark.xfail(reason="corrections.py _resting_on: an earlier ground on the same visa keeps the day as misread")
 def test_a_visa_that_ends_earlier_than_was_read_ends_a_stay_that_has_changed_its_purpose() -> None:
     first = Ground(begins_on=None, basis=Basis.VISA, purpose=Purpose.TOURISM, visa_until=date(2027, 1, 31))
     business = replace(first, begins_on=date(2026, 12, 10), purpose=Purpose.BUSINESS)
@@ -265,7 +263,6 @@ def test_a_visa_that_ends_earlier_than_was_read_ends_a_stay_that_has_changed_its
     assert judged(done.card, done.personal, [], POLICY).last_lawful_day == date(2027, 1, 15)
 
 
-@pytest.mark.xfail(reason="corrections.py _resting_on: the days that a later visa grants are dropped")
 def test_a_visa_that_grants_fewer_days_than_was_read_makes_no_stay_longer() -> None:
     at, granted = setting(INSIDE), visa(days_granted=30)
     extension = Extension(effective_on=date(2026, 12, 20), reason="visa", basis=Basis.VISA, visa=granted)

@@ -373,6 +373,32 @@ def test_what_the_papers_do_not_say_limits_nothing(traveller: Traveller, names: 
     assert [limit.name for limit in made] == names
 
 
+@pytest.mark.parametrize(
+    ("traveller", "names"),
+    [
+        (ALI, ("visa", "contract")),
+        (replace(ALI, visa_until=day("2027-01-31")), ("contract",)),
+        (replace(ALI, ground_until=day("2027-05-05")), ("visa",)),
+        (replace(ALI, visa_days=16), ("visa", "contract")),
+        (replace(ALI, visa_until=day("2027-01-31"), ground_until=day("2027-05-05")), ()),
+    ],
+    ids=["nothing", "the visa's end", "the ground's end", "the visa's days", "both ends"],
+)
+def test_a_last_day_that_the_papers_do_not_tell_is_unsaid(traveller: Traveller, names: tuple[str, ...]) -> None:
+    assert regime("a", VISA_END, YEAR, VISA_DAYS, GROUND_END).unsaid(traveller) == names
+
+
+@pytest.mark.parametrize("traveller", [ALI, replace(ALI, visa_days=16)], ids=["not told", "told"])
+def test_the_days_of_a_visa_are_no_last_day_and_never_unsaid(traveller: Traveller) -> None:
+    assert regime("a", VISA_DAYS).unsaid(traveller) == ()
+
+
+def test_a_limit_of_the_policy_itself_is_never_unsaid() -> None:
+    until = FixedEnd(name="visa", until=day("2027-01-31"))
+    assert regime("a", YEAR, THREE, Unlimited(name="unlimited"), until).unsaid(ALI) == ()
+    assert regime("a").unsaid(ALI) == ()
+
+
 def test_a_regime_of_unknown_papers_is_in_force_and_limits_nothing() -> None:
     assert policy(regime("a", VISA_END)).terms(ALI) == (piece(FIRST, LAST, "a"),)
 

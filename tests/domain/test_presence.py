@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -71,6 +72,49 @@ def test_a_stay_touches_a_range_by_any_of_its_days(some: list[Span], first: int,
     assert found == [(begins, ends) for begins, ends in some if first <= last and begins <= last and ends >= first]
 
 
+@pytest.mark.parametrize(
+    ("first", "until", "expected"),
+    [
+        (1, 99, [(10, 12), (13, 15), (20, 24)]),  # the 12th, of an exit and a new entry, is given once
+        (10, 25, [(10, 12), (13, 15), (20, 24)]),
+        (11, 99, [(11, 12), (13, 15), (20, 24)]),
+        (12, 99, [(12, 12), (13, 15), (20, 24)]),
+        (13, 99, [(13, 15), (20, 24)]),
+        (15, 99, [(15, 15), (20, 24)]),
+        (16, 99, [(20, 24)]),
+        (25, 99, []),
+        (1, 24, [(10, 12), (13, 15), (20, 23)]),
+        (1, 21, [(10, 12), (13, 15), (20, 20)]),
+        (1, 20, [(10, 12), (13, 15)]),
+        (1, 13, [(10, 12)]),  # of the second stay there is only the day that the first one has given
+        (1, 12, [(10, 11)]),
+        (1, 10, []),
+        (11, 15, [(11, 12), (13, 14)]),
+        (14, 15, [(14, 14)]),
+        (14, 14, []),
+        (16, 20, []),
+    ],
+)
+def test_days_are_given_from_the_first_to_the_one_before_the_last_and_none_twice(
+    first: int, until: int, expected: list[Span]
+) -> None:
+    assert list(Presence([(10, 12), (12, 15), (20, 24)]).apart(first, until)) == expected
+
+
+def test_a_day_of_several_exits_and_entries_is_given_once() -> None:
+    assert list(Presence([(8, 10), (10, 10), (10, 10), (10, 12)]).apart(1, 99)) == [(8, 10), (11, 12)]
+
+
+@given(spans, st.integers(0, 100), st.integers(0, 100))
+def test_spans_apart_hold_the_days_of_presence_of_their_range_and_share_none(
+    some: list[Span], first: int, until: int
+) -> None:
+    found = list(Presence(some).apart(first, until))
+    assert days_of(found) == {day for day in days_of(some) if first <= day < until}
+    assert all(begins <= ends for begins, ends in found)
+    assert all(one[1] < other[0] for one, other in pairwise(found))
+
+
 THREE = Presence([(10, 12), (20, 24), (40, 41)])
 
 
@@ -119,3 +163,29 @@ def test_a_period_begins_with_the_first_day_of_presence_after_the_last_one(
         if present <= day and present >= begins + length:
             begins = present
     assert Presence(some).period(day, length) == begins
+
+
+@pytest.mark.parametrize(
+    ("day", "length", "begins"),
+    [
+        (9, 10, 9),
+        (10, 10, 10),
+        (12, 10, 10),
+        (19, 10, 10),
+        (20, 10, 20),
+        (24, 10, 20),
+        (14, 5, 10),
+        (15, 5, 15),  # the day after a period, without anybody there since the 12th
+        (16, 5, 16),
+        (22, 3, 20),
+        (23, 3, 23),  # the day after a period, in the middle of a stay
+        (24, 3, 23),
+        (25, 3, 23),
+        (26, 3, 26),
+        (24, 11, 21),  # the period from the 10th ends in the second stay
+    ],
+)
+def test_a_period_lasts_for_its_length_and_whoever_is_there_after_it_begins_another(
+    day: int, length: int, begins: int
+) -> None:
+    assert Presence([(10, 12), (20, 24)]).period(day, length) == begins

@@ -352,6 +352,44 @@ def test_days_used_are_those_of_the_limit_with_the_fewest_left_the_first_of_seve
     assert assess(history, always([in_a_year, in_one_go]), day("2025-01-23")).days_used == 10
 
 
+# The limit behind the end of a stay ----------------------------------------------------------------------------------
+
+
+def test_the_limit_that_ends_the_current_stay_is_told_as_a_whole() -> None:
+    for limits in ([YEAR, IN_ONE_GO], [IN_ONE_GO, YEAR]):
+        told = assess(stays("2025-01-01/2025-01-20 2025-03-01/"), always(limits), day("2025-03-10"))
+        assert (told.ended_by, told.last_lawful_day) == ("calendar_year", day("2025-05-09"))
+        assert told.ending is YEAR
+
+
+def test_the_limit_that_ends_a_stay_is_no_standing_where_the_rules_change_before_the_end() -> None:
+    visit = PerEntry(name="visit", max_days=20)
+    terms = since(("2014-01-01", [ROLLING]), ("2025-01-01", [visit]))
+    told = assess(stays("2024-12-20/"), terms, day("2024-12-31"))
+    assert (told.ended_by, told.last_lawful_day) == ("visit", day("2025-01-08"))
+    assert [one.limit for one in told.standings] == [ROLLING]
+    assert told.ending is visit
+
+
+def test_a_limit_is_told_by_which_a_stay_has_ended_or_could_not_begin() -> None:
+    visa = FixedEnd(name="visa", until=day("2025-01-31"))
+    for history in ("2025-01-20/", "2025-02-01/"):
+        told = assess(stays(history), always([visa]), day("2025-02-10"))
+        assert (told.ended_by, told.days_left) == ("visa", 0)
+        assert told.ending is visa
+
+
+@pytest.mark.parametrize("history", ["", "2025-01-01/2025-03-31", "2025-06-02/"], ids=["never here", "gone", "to come"])
+def test_no_limit_ends_the_stay_of_somebody_who_is_away(history: str) -> None:
+    assert assess(stays(history), VISA_FREE, day("2025-06-01")).ending is None
+
+
+@pytest.mark.parametrize("limits", [[], [Unlimited(name="unlimited")], [CalendarYear(name="year", max_days=366)]])
+def test_no_limit_ends_a_stay_that_has_no_end(limits: list[Limit]) -> None:
+    told = assess(stays("2025-06-01/"), always(limits), day("2025-06-10"))
+    assert (told.entered_on, told.ended_by, told.ending) == (day("2025-06-01"), None, None)
+
+
 # Histories -----------------------------------------------------------------------------------------------------------
 
 
@@ -522,32 +560,49 @@ def test_a_stay_that_cannot_begin_says_when_one_can() -> None:
     assert used.told() == {"limit": "rolling", "since": "2026-01-02", "earliest_entry": "2026-03-04"}
 
 
+FOUR_IN_TEN = always([PeriodFromFirstEntry(name="p", max_days=4, period_days=10)])
+
+
 @pytest.mark.parametrize(
-    ("spans", "terms", "today", "longest", "expected"),
+    ("spans", "terms", "booked", "longest", "expected"),
     [
-        ([], always([ROLLING]), 100, 50, [1]),
-        ([], always([PeriodFromFirstEntry(name="p", max_days=10, period_days=10)]), 100, 50, [1]),  # limits nothing
-        ([], always([PeriodFromFirstEntry(name="p", max_days=4, period_days=10)]), 100, 10, [1]),
-        ([], always([PeriodFromFirstEntry(name="p", max_days=4, period_days=10)]), 100, 11, [11, 1]),
-        ([], always([PeriodFromFirstEntry(name="p", max_days=4, period_days=10)]), 100, 25, [21, 11, 1]),
-        ([(95, 96)], always([PeriodFromFirstEntry(name="p", max_days=4, period_days=10)]), 100, 9, [6, 1]),
+        ([], always([ROLLING]), [(112, 113)], 50, [1]),
+        ([], always([PeriodFromFirstEntry(name="p", max_days=10, period_days=10)]), [(112, 113)], 50, [1]),
+        ([], FOUR_IN_TEN, [], 50, [1]),
+        ([], FOUR_IN_TEN, [(112, 113)], 10, [1]),
+        ([], FOUR_IN_TEN, [(112, 113)], 11, [11, 1]),
+        ([], FOUR_IN_TEN, [(112, 113)], 25, [21, 11, 1]),  # the period that the booking is in, and the next
+        ([], FOUR_IN_TEN, [(119, 121)], 50, [31, 21, 11, 1]),
+        ([], FOUR_IN_TEN, [(105, 106)], 25, [11, 1]),
+        ([(95, 96)], FOUR_IN_TEN, [(107, 107)], 9, [6, 1]),
         (
-            [(95, 96)],
+            [],
             (
                 InForce(begins=1, until=139, limits=()),
-                InForce(begins=140, until=169, limits=(PeriodFromFirstEntry(name="p", max_days=4, period_days=10),)),
-                InForce(begins=170, until=NEVER, limits=()),
+                InForce(begins=140, until=NEVER, limits=FOUR_IN_TEN[0].limits),
             ),
-            100,
+            [(112, 113), (140, 140)],
             99,
-            [66, 56, 46, 36, 26, 1],  # from the period before the rule's first day to the last that begins under it
+            [51, 41, 21, 11, 1],  # those before the rule's first day begin later ones elsewhere
         ),
     ],
 )
-def test_the_periods_that_a_stay_may_reach_into_are_few(
-    spans: list[Span], terms: Terms, today: int, longest: int, expected: list[int]
+def test_the_periods_that_a_stay_may_reach_into_are_those_of_the_bookings(
+    spans: list[Span], terms: Terms, booked: list[Span], longest: int, expected: list[int]
 ) -> None:
-    assert _shortest_by_period(Presence(spans), terms, today, longest) == expected
+    assert _shortest_by_period(Presence(spans), terms, 100, longest, booked) == expected
+
+
+def test_a_longer_stay_may_leave_a_booking_lawful_by_a_rule_that_comes_into_force_later() -> None:
+    one_in_three = PeriodFromFirstEntry(name="period", max_days=1, period_days=3)
+    terms = since(("2014-01-01", [PerEntry(name="visit", max_days=4)]), ("2025-01-10", [one_in_three]))
+    booked = "2025-01-06/2025-01-07 2025-01-08/2025-01-10"
+    # a stay to the 4th reaches into the period from the 4th, so that others begin on the 7th and on the 10th; after a
+    # shorter one they begin with the booking on the 6th and on the 9th, in which the 10th is the second day
+    assert assess(stays(booked), terms, day("2025-01-01")).longest_stay == 4
+    for left_on, lawful in (("2025-01-03", False), ("2025-01-04", True)):
+        told = assess(stays(f"2025-01-01/{left_on} {booked}"), terms, day("2025-01-10"))
+        assert (told.overstay is None) is lawful
 
 
 @pytest.mark.parametrize(
