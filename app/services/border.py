@@ -152,14 +152,14 @@ async def _on_card(
         raise NotFound("card-not-found")  # the person is forgotten
     if repeat := earlier(ctx, read, attempt):
         return await repeated(ctx, repeat["replay_answer"])
+    if kind is FactKind.DEPARTED and card.replaced_by:
+        # the original does not work any more, and its holder leaves all the same: on the card in its place
+        return await _on_card(ctx, card.replaced_by, replace(at, versions=None), attempt, kind, decide)
     if at.scan_id and (scanned := await scan_before(ctx, at, kind, card.number)):
         return scanned
     if at.versions is not None and card.version not in at.versions:
         raise Stale("version-stale", extra={"version": str(card.version)})
     elsewhere = next((row for row in read.rows if row["other_state"] == State.ACTIVE), None)
-    if kind is FactKind.DEPARTED and card.state is State.REPLACED and elsewhere:
-        # the original does not work any more, and its holder leaves all the same: on the card in its place
-        return await _on_card(ctx, elsewhere["other_number"], replace(at, versions=None), attempt, kind, decide)
     known = sealed_json.read(personal)
     visa_hash = documents.visa_hash(ctx, known)
     used = sum(visa_hash is not None and row["other_visa_hash"] == visa_hash for row in read.rows)

@@ -192,3 +192,12 @@ async def test_a_visa_for_one_entry_is_good_for_one_entry(client: AsyncClient) -
     assert (issued.status_code, faults_of(issued)) == (422, {"/visa/entries": "visa-entries-used"})
     again = await client.post("/v1/cards", json=entering(basis="visa", visa=visa | {"entries": 2}))
     assert again.status_code == 201
+
+
+async def test_whoever_shows_the_lost_original_at_the_exit_leaves_on_the_duplicate(client: AsyncClient) -> None:
+    lost = (await client.post("/v1/cards", json=entering())).json()["number"]
+    body = {"kind": "loss", "reason": "lost"}
+    copy = (await client.post(f"/v1/cards/{lost}/changes", json=body, headers={"If-Match": "*"})).json()["number"]
+    told = await on_card(client, lost, "exit", scan_id="gate-1")
+    assert (told["reason"], told["card"]["number"], told["card"]["status"]) == ("departed", copy, "departed")
+    assert await on_card(client, lost, "exit", 200, scan_id="gate-1") == told
