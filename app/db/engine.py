@@ -384,10 +384,9 @@ def _index_of(message: str) -> str:
     places = {place.strip() for place in message.rpartition(": ")[2].split(",")}
     table = metadata.tables[next(iter(places)).partition(".")[0]]
     columns = {place.partition(".")[2] for place in places}
-    for index in table.indexes:
-        if index.unique and {column.name for column in index.columns} == columns:
-            return str(index.name)
-    return f"pk_{table.name}"
+    unique = (index for index in table.indexes if index.unique)
+    found = (str(index.name) for index in unique if {column.name for column in index.columns} == columns)
+    return next(found, f"pk_{table.name}")
 
 
 def connect(url: str, *, pool_size: int = 10) -> Database:

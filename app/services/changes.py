@@ -37,7 +37,7 @@ from app.domain.identity import BirthDate
 from app.policies import reference
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.cards import Shown, version_of
-from app.services.documents import corrected_document, known_as, new_document, visa_hash
+from app.services.documents import corrected_document, known_as, new_document, opened, visa_hash
 from app.services.idempotency import Attempt, earlier, remember
 from app.services.judging import other_steps
 from app.services.recording import Salt, fact_steps, seal, store
@@ -224,11 +224,9 @@ async def _corrected_documents(ctx: Context, held: _Held, personal: Particulars)
     known = await known_as(ctx, personal, traveller_id=card.traveller_id)
     steps: list[Step] = []
     for row in own.rows:
-        if row["salt"] is None:
+        held_so_far = opened(ctx, row)
+        if held_so_far is None:
             continue
-        keys = ctx.caller.keys[row["key_version"]]
-        clear = keys.open(row["sealed"], salt=row["salt"], row=f"documents/{row['document_id']}")
-        held_so_far = sealed_json.read(clear)
         if row["document_id"] == card.document_id and known in {None, card.document_id}:
             true = personal
         elif held_so_far.holder == was.holder:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from app.db import particulars as sealed_json
 from app.db import people
 from app.db.engine import Row
 from app.db.tables import salts
@@ -21,6 +20,7 @@ from app.domain.names import names_match
 from app.services import border
 from app.services.access import Context, Read, unit_of_work
 from app.services.border import Crossed, CrossingAt, Sighting, crossed
+from app.services.documents import opened
 from app.services.idempotency import Attempt, earlier, remember
 from app.services.recording import Salt, fact_steps, store
 
@@ -83,13 +83,12 @@ def _people(ctx: Context, rows: Sequence[Row], holder: HolderFields, direction: 
     for row in rows:
         by_document.setdefault(row["document_id"], []).append(row)
     found: list[tuple[_Person, Holder]] = []
-    for document_id, cards in by_document.items():
-        first = cards[0]
-        clear = first["salt"] and ctx.caller.keys[first["key_version"]].open(
-            first["sealed"], salt=first["salt"], row=f"documents/{document_id}"
-        )
-        known = sealed_json.read(clear).holder if clear else None
-        if known is None or (holder.birth_date and not holder.birth_date.agrees_with(known.birth_date)):
+    for cards in by_document.values():
+        first, written = cards[0], opened(ctx, cards[0])
+        if written is None:
+            continue
+        known = written.holder
+        if holder.birth_date and not holder.birth_date.agrees_with(known.birth_date):
             continue
         person = _Person(
             traveller_id=first["traveller_id"],

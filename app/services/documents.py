@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app.db import cards as rows
 from app.db import particulars as sealed_json
+from app.db.engine import Row
 from app.db.tables import documents
 from app.db.write import Step, added, changed
 from app.domain.card import Particulars
@@ -18,6 +19,12 @@ from app.services.recording import Salt, seal
 def person_hash(ctx: Context, personal: Particulars) -> bytes:
     """Hash what makes two applications the same person's."""
     return ctx.keys.hash("person", *person_key(personal.holder, personal.document))
+
+
+def opened(ctx: Context, row: Row) -> Particulars | None:
+    """Read a document with its holder; None once the person is forgotten."""
+    clear = ctx.open(rows.sealed_of(row), f"documents/{row['document_id']}")
+    return sealed_json.read(clear) if clear else None
 
 
 def visa_hash(ctx: Context, personal: Particulars) -> bytes | None:

@@ -11,7 +11,7 @@ from app.db import people
 from app.db.engine import Row
 from app.db.tables import cards, documents, travellers
 from app.db.write import Step, changed
-from app.domain.card import Card, Particulars, State, stays_on
+from app.domain.card import Card, State, stays_on
 from app.domain.changes import judged
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import Conflict, NotFound, RuleViolation, violation
@@ -20,7 +20,7 @@ from app.domain.history import fact
 from app.domain.identity import Document
 from app.services.access import Context, Read, unit_of_work
 from app.services.cards import Shown
-from app.services.documents import known_as, new_document
+from app.services.documents import known_as, new_document, opened
 from app.services.idempotency import Attempt, earlier, remember
 from app.services.recording import Salt, Unit, fact_steps, store, store_all
 
@@ -60,7 +60,7 @@ async def link(ctx: Context, traveller_id: UUID, document: Document, evidence: s
         return await _shown(ctx, one)
     _require_unmerged(one)
     held = next(iter(one.documents), None)
-    person = _opened(ctx, held) if held else None
+    person = opened(ctx, held) if held else None
     if held is None or person is None:
         raise NotFound("traveller-not-found")  # forgotten
     personal = replace(person, document=document)
@@ -210,18 +210,11 @@ def _require_unmerged(record: _Record) -> None:
         raise Conflict("traveller-merged", extra={"merged_into": f"tr_{record.merged_into.hex}"})
 
 
-def _opened(ctx: Context, row: Row) -> Particulars | None:
-    if row["salt"] is None:
-        return None
-    keys = ctx.caller.keys[row["key_version"]]
-    return sealed_json.read(keys.open(row["sealed"], salt=row["salt"], row=f"documents/{row['document_id']}"))
-
-
 async def _shown(ctx: Context, record: _Record) -> Traveller:
     merged = await ctx.read(people.MERGED, traveller_id=record.traveller_id)
     held = []
     for row in record.documents:
-        personal = _opened(ctx, row)
+        personal = opened(ctx, row)
         held.append(
             HeldDocument(
                 document_id=row["document_id"],
