@@ -30,9 +30,9 @@ from app.domain.number import check_character
 from app.policies.regimes import policies
 from app.services import clocks
 from app.services.access import Context, Registry
-from app.services.border import CrossingAt
 from app.services.idempotency import Attempt
 from app.services.lookups import DocumentGiven
+from app.services.reports import CrossingAt
 
 DEMO_START = datetime(2026, 12, 1, 6, tzinfo=UTC)
 """Where the demo sandbox and the tests' sandboxes stand frozen."""

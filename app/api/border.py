@@ -22,7 +22,8 @@ from app.domain.events import Source
 from app.policies import sentences
 from app.services import border
 from app.services.access import Scope
-from app.services.border import Crossed, CrossingAt, Sighting
+from app.services.border import Crossed
+from app.services.reports import CrossingAt, Sighting
 
 router = APIRouter(prefix="/v1/cards", route_class=ScopedRoute)
 
@@ -131,7 +132,6 @@ _NOT_CHANGED = {
 _PROBLEMS = {
     404: ["card-not-found"],
     409: ["paper-number-in-use", "scan-id-reused"],
-    412: ["version-stale"],
     422: ["mrz-structure"],
 }
 
@@ -146,6 +146,7 @@ def _border_operation(name: str, summary: str) -> dict[str, Any]:
         status=201,
         body=True,
         repeatable=True,
+        versioned=False,
         links=card_links("/card"),
         problems=_PROBLEMS,
         others=_NOT_CHANGED,

@@ -19,7 +19,7 @@ from app.domain import changes as kinds
 from app.domain.application import visa_of
 from app.domain.card import Basis, Card, Crossing, Host, Intended, Purpose, Visa
 from app.domain.changes import Change
-from app.domain.corrections import Correction
+from app.domain.corrections import Correction, Removable
 from app.domain.errors import VersionNeeded, violation
 from app.domain.identity import Document, DocumentKind, canonical_document_number, state_code
 from app.domain.number import read_paper
@@ -139,7 +139,10 @@ class TrueCrossingIn(Asked):
 
 
 class CorrectionIn(ChangeIn):
-    """Every field that was wrong; what is absent was right. `exit: null` says that the recorded exit never was."""
+    """Every field that was wrong; what is absent was right. `exit: null` says that the recorded exit never was.
+
+    A name that is corrected without its Latin form loses the one that is recorded.
+    """
 
     kind: Literal["correction"]
     holder: HolderIn | None = None
@@ -153,6 +156,10 @@ class CorrectionIn(ChangeIn):
     reference: Annotated[Text, Field(max_length=64)] | None = None
     entry: TrueCrossingIn | None = None
     exit: TrueCrossingIn | None = None
+    removed: Annotated[list[Removable], Field(max_length=len(Removable))] | None = Field(
+        None,
+        description="What should not be recorded at all, since null only means right; `lost`: the card is found again.",
+    )
 
     @model_validator(mode="after")
     def _of_something(self) -> Self:
@@ -186,6 +193,7 @@ class CorrectionIn(ChangeIn):
             entry=_true(self.entry, "/entry", card.checkpoint_in, card.entered_at, "never-entered"),
             exit=_true(self.exit, "/exit", card.checkpoint_out, card.left_at, "never-left"),
             no_exit=no_exit,
+            removed=tuple(self.removed or ()),
         )
 
 

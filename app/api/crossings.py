@@ -69,7 +69,7 @@ class ScannedOut(CrossedOut):
 
 
 class BatchOut(Told):
-    """An answer for each scan, in their order: a decision, or the problem that it met."""
+    """An answer for each scan, in their order: a decision, or the problem that it met, pointing at `/items/…`."""
 
     items: list[ScannedOut | Problem]
 
@@ -114,10 +114,11 @@ async def report(request: Request, body: Annotated[ScanIn, Body(openapi_examples
 async def batch(request: Request, body: Annotated[BatchIn, Body(openapi_examples=BATCH_EXAMPLES)]) -> Response:
     """Each scan is decided on its own, one after the other; give each a `scan_id`, so that a repeat changes nothing."""
     ctx, language, items = context(request), language_of(request), []
-    for scan in body.items:
+    for place, scan in enumerate(body.items):
         try:
             crossed = await scan.decided(ctx, _ONCE)
         except Refusal as refusal:
+            refusal.point_below(f"/items/{place}")
             items.append(bytes(refused(request, refusal).body))
         except (Busy, Unavailable) as error:
             items.append(bytes(failed(request, error).body))

@@ -15,6 +15,8 @@ from app.api.operations import Audience, attempt, operation, replayed
 from app.api.problems import language_of, refused
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, CardIn, CardOut, Told
+from app.domain.application import Application
+from app.domain.errors import Refusal
 from app.services import groups
 from app.services.access import Scope
 from app.services.cards import Shown
@@ -34,7 +36,10 @@ class GroupMode(StrEnum):
 class GroupIn(Asked):
     """Applications of people who travel together."""
 
-    mode: GroupMode = GroupMode.ALL_OR_NOTHING
+    mode: GroupMode = Field(
+        GroupMode.ALL_OR_NOTHING,
+        description="With `each`, a repeat under the same Idempotency-Key judges again whoever was refused.",
+    )
     cards: Annotated[list[CardIn], Field(min_length=1, max_length=_MOST)]
 
 
@@ -42,7 +47,9 @@ class MemberOut(Told):
     """A card, or the problem that it met."""
 
     card: CardOut | None
-    problem: Problem | None
+    problem: Problem | None = Field(
+        description="Its pointers begin with `/cards/<place in the request>`; a repeat judges the application again."
+    )
 
 
 class GroupOut(Told):
@@ -70,10 +77,14 @@ class GroupOut(Told):
     ),
 )
 async def issue(request: Request, body: Annotated[GroupIn, Body(openapi_examples=GROUP_EXAMPLES)]) -> Response:
-    """All or nothing, or with `each` every card on its own."""
+    """All or nothing, or with `each` every card on its own.
+
+    A repeat under the same Idempotency-Key answers with the same group and the cards issued before; with `each` it goes
+    on where a request was cut off, and judges again whoever was refused.
+    """
     use_case = groups.issue_each if body.mode is GroupMode.EACH else groups.issue_all
     tried = await attempt(request, "issueGroup")
-    group = await use_case(context(request), [card.domain() for card in body.cards], tried)
+    group = await use_case(context(request), [_application(card) for card in body.cards], tried)
     language = language_of(request)
     items = [
         b'{"card":' + render.card(one, language) + b',"problem":null}'
@@ -85,3 +96,11 @@ async def issue(request: Request, body: Annotated[GroupIn, Body(openapi_examples
     head = to_json({"group": render.group_text(group.group_id), "issued": cards, "refused": len(group.items) - cards})
     answer = head[:-1] + b',"items":[' + b",".join(items) + b"]}"
     return Response(answer, 201, replayed(group.replayed), render.JSON)
+
+
+def _application(card: CardIn) -> Application | Refusal:
+    """Give the domain its object, or why there is none: what is wrong with one member is told of that one."""
+    try:
+        return card.domain()
+    except Refusal as refusal:
+        return refusal

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import Field
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -39,6 +39,7 @@ class ObservedOut(Told):
 class OutcomeOut(Told):
     """What the registry decided at the border, beside what an officer saw there."""
 
+    checkpoint: str
     decision: str
     reason: str
     flags: list[str]
@@ -46,8 +47,37 @@ class OutcomeOut(Told):
     observed_differs: bool
 
 
+class SeenHolderOut(Told):
+    """The traveller as told or read from the zone; null is what nobody told."""
+
+    surname: str | None
+    given_names: str | None
+    birth_date: str | None
+    sex: str | None
+    citizenship: str | None
+
+
+class SeenDocumentOut(Told):
+    """The document that was shown."""
+
+    type: str | None
+    number: str
+    issuing_state: str
+    expires_on: date | None
+
+
+class SeenOut(Told):
+    """Who was seen at a crossing, and with which document."""
+
+    holder: SeenHolderOut
+    document: SeenDocumentOut
+
+
 class FactOut(Told):
-    """What happened: when it occurred and was recorded, who recorded it, why, and what it changed."""
+    """What happened: when it occurred and was recorded, who recorded it, why, and what it changed.
+
+    `seen` is what was shown at a crossing.
+    """
 
     fact: Annotated[str, Field(pattern="^fct_[0-9a-f]{32}$")]
     type: FactKind
@@ -63,6 +93,7 @@ class FactOut(Told):
     scan_id: str | None
     corrects: Annotated[str, Field(pattern="^fct_[0-9a-f]{32}$")] | None
     outcome: OutcomeOut | None
+    seen: SeenOut | None
     changes: list[FieldOut]
 
 
@@ -108,5 +139,6 @@ def _told(one: ToldFact) -> dict[str, Any]:
         "scan_id": row["scan_id"],
         "corrects": render.fact_text(row["corrects"]) if row["corrects"] else None,
         "outcome": outcome and {name: outcome[name] for name in OutcomeOut.model_fields},
+        "seen": one.seen and from_json(one.seen),
         "changes": [{"field": change.field, "before": change.before, "after": change.after} for change in one.changes],
     }

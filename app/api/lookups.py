@@ -15,12 +15,13 @@ from app.api.operations import Audience, operation
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, CardOut, Told
+from app.domain.checking import Answer
 from app.domain.identity import state_code
 from app.domain.number import read_paper
 from app.policies import sentences
 from app.services import lookups
 from app.services.access import Context, Role, Scope
-from app.services.lookups import AccessPurpose, Answer, DocumentGiven, Match, MatchedBy
+from app.services.lookups import AccessPurpose, DocumentGiven, Match, MatchedBy
 
 router = APIRouter(prefix="/v1", route_class=ScopedRoute)
 

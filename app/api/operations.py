@@ -20,7 +20,8 @@ _WITH_KEY = {401: ["key-missing", "key-unknown"], 403: ["scope-missing"]}
 _WITH_BODY = {400: ["malformed-json"], 413: ["body-too-large"], 415: ["unsupported-media-type"]}
 _ALWAYS = {422: ["validation-failed"], 500: ["internal-error"], 503: ["database-busy", "database-unavailable"]}
 _REPEATABLE = {409: ["idempotency-key-busy", "answer-not-repeatable"], 422: ["idempotency-key-reused"]}
-_VERSIONED = {412: ["version-stale"], 428: ["version-needed"]}
+_STALE = {412: ["version-stale"]}
+_VERSION_NEEDED = {428: ["version-needed"]}
 
 
 class Audience(StrEnum):
@@ -42,7 +43,7 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
     status: int = 200,
     body: bool = False,
     repeatable: bool = False,
-    versioned: bool = False,
+    versioned: bool | None = None,
     open_to_all: bool = False,
     needs: Sequence[str] | None = None,
     problems: Mapping[int, Iterable[str]] | None = None,
@@ -52,15 +53,16 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
 ) -> dict[str, Any]:
     """Declare an operation, as the arguments of FastAPI's route decorators.
 
-    `versioned` asks for If-Match. `needs` replaces the scopes in the docs where they are judged by the body; `others`
-    are further statuses without a problem (304, 201 beside 200); `headers` name response headers.
+    `versioned` asks for If-Match, False lets it be sent. `needs` replaces the scopes in the docs where they are judged
+    by the body; `others` are further statuses without a problem (304, 201 beside 200); `headers` name response headers.
     """
     codes: dict[int, list[str]] = {}
     for more in (
         {} if open_to_all else _WITH_KEY,
         _WITH_BODY if body else {},
         _REPEATABLE if repeatable else {},
-        _VERSIONED if versioned else {},
+        _STALE if versioned is not None else {},
+        _VERSION_NEEDED if versioned else {},
         problems or {},
         _ALWAYS,
     ):
@@ -86,8 +88,9 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
         RIGHTS: [scope.value for scope in scopes],
         "security": [{}, {"key": []}] if open_to_all else [{"key": listed}],
     }
-    if repeatable or versioned:
-        extra["parameters"] = [*([_IDEMPOTENCY_KEY] if repeatable else []), *([_IF_MATCH] if versioned else [])]
+    asked = [*([_IDEMPOTENCY_KEY] if repeatable else []), *([] if versioned is None else [_if_match(versioned)])]
+    if asked:
+        extra["parameters"] = asked
     return {
         "operation_id": name,
         "summary": summary,
@@ -108,13 +111,14 @@ _IDEMPOTENCY_KEY = {
 }
 
 
-_IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "required": True,
-    "schema": {"type": "string", "minLength": 1, "pattern": "^[ !-~]+$", "examples": ["*"]},
-    "description": "The entity tag that the change was decided on, or `*`.",
-}
+def _if_match(required: bool) -> dict[str, Any]:  # noqa: FBT001  a property of the header
+    return {
+        "name": "If-Match",
+        "in": "header",
+        "required": required,
+        "schema": {"type": "string", "minLength": 1, "pattern": "^[ !-~]+$", "examples": ["*"]},
+        "description": "The entity tag that the change was decided on, or `*`.",
+    }
 
 
 async def attempt(request: Request, name: str) -> Attempt:

@@ -1,31 +1,50 @@
 """Corrections: what was recorded wrongly, as it truly was. The old telling stays in the history."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import TypeVar
 
 from app.domain import life
-from app.domain.application import DocumentFields, HolderFields, identify, require_known_states
+from app.domain.application import DocumentFields, HolderFields, identify, refuse, require_known_states
 from app.domain.card import VISA_BASES, Basis, Card, Crossing, Ground, Host, Intended, Particulars, Purpose, State, Visa
 from app.domain.changes import Change, Changed, Part, Setting, latest, require_visa
-from app.domain.clock import local_day
+from app.domain.clock import MOSCOW, local_day
 from app.domain.conditions import Traveller
-from app.domain.errors import violation
+from app.domain.errors import Fault, violation
 from app.domain.events import FactKind
 from app.domain.identity import Document, Holder
 from app.domain.number import PaperNumber
 from app.domain.policy import Policy
+from app.domain.presence import Stay
 from app.domain.transitions import Action, next_state
 
 Typed = TypeVar("Typed", HolderFields, DocumentFields)
+T = TypeVar("T")
+
+
+class Removable(StrEnum):
+    """What may be found never to have been so, by its path in a correction; `lost`: the card has been found again."""
+
+    PATRONYMIC = "holder.patronymic"
+    SURNAME_LATIN = "holder.surname_latin"
+    GIVEN_NAMES_LATIN = "holder.given_names_latin"
+    EXPIRES_ON = "document.expires_on"
+    VISA = "visa"
+    HOST = "host"
+    INTENDED_UNTIL = "intended.until"
+    INTENDED_CHECKPOINT = "intended.checkpoint"
+    PAPER = "paper"
+    REFERENCE = "reference"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction(Change):
     """Every field that was wrong, None for what was right. `no_exit`: the recorded exit never was.
 
-    `intended_zone` is the zone of the intended checkpoint.
+    `removed` names what should not be recorded at all. `intended_zone` is the zone of the intended checkpoint.
     """
 
     holder: HolderFields | None = None
@@ -41,8 +60,10 @@ class Correction(Change):
     entry: Crossing | None = None
     exit: Crossing | None = None
     no_exit: bool = False
+    removed: tuple[Removable, ...] = ()
 
     def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
+        refuse([Fault(pointer=f"/removed/{place}", code="given-and-removed") for place in self._given_and_removed()])
         action = Action.EXIT_DISPROVED if self.no_exit else Action.CORRECTION
         state = next_state(card, action, setting.at)
         after = replace(card, version=card.version + 1)
@@ -57,7 +78,7 @@ class Correction(Change):
         if made != after or person != personal:
             parts.append(Part(kind=FactKind.CHANGED, card=made, corrects=FactKind.DECLARED))
             after = made
-        if self.entry:
+        if self.entry and self.entry != _entry_of(after):
             _require_possible_entry(after, self.entry, setting.at)
             after = _with_other_entry(after, self.entry)
             parts.append(Part(kind=FactKind.CHANGED, card=after, corrects=FactKind.ENTERED, crossing=self.entry))
@@ -65,7 +86,7 @@ class Correction(Change):
             was = _exit_of(after)
             after = life.with_exit(replace(after, state=state), None, None)
             parts.append(Part(kind=FactKind.CHANGED, card=after, corrects=FactKind.DEPARTED, crossing=was))
-        elif self.exit:
+        elif self.exit and self.exit != _exit_of(after):
             _require_possible_exit(after, self.exit, setting.at)
             after = life.with_exit(after, self.exit, card.exit_source)
             parts.append(Part(kind=FactKind.CHANGED, card=after, corrects=FactKind.DEPARTED, crossing=self.exit))
@@ -73,6 +94,19 @@ class Correction(Change):
         if not parts:
             raise violation("", "nothing-corrected")
         return Changed(parts=parts, personal=person)
+
+    def _given_and_removed(self) -> list[int]:
+        """Tell the places in `removed` of what is given a true value too."""
+        return [place for place, path in enumerate(self.removed) if self._given(path) is not None]
+
+    def _given(self, path: str) -> object:
+        value: object = self
+        for name in path.split("."):
+            value = getattr(value, name, None)
+        return value
+
+    def _truly(self, path: Removable, given: T | None, recorded: T | None) -> T | None:
+        return None if path in self.removed else given or recorded
 
     def _require_sound(self, card: Card, personal: Particulars, at: datetime) -> None:
         """Refuse what cannot be: an exit before the entry, an entry before the birth, a declaration for nothing."""
@@ -94,12 +128,24 @@ class Correction(Change):
 
     def _person(self, personal: Particulars, known_states: Collection[str]) -> Particulars:
         holder, document = personal.holder, personal.document
-        if self.holder or self.document:
-            typed = _over(self.holder, holder, HolderFields)
-            holder, document = identify(typed, _over(self.document, document, DocumentFields), None)
+        if self.holder or self.document or self.removed:
+            dropped = {*self.removed, *self._outdated(holder)}
+            typed = _over("holder", self.holder, holder, HolderFields, dropped)
+            shown = _over("document", self.document, document, DocumentFields, dropped)
+            holder, document = identify(typed, shown, None)
             require_known_states(holder, document, known_states)
-        visa, host = self.visa or personal.visa, self.host or personal.host
+        visa = self._truly(Removable.VISA, self.visa, personal.visa)
+        host = self._truly(Removable.HOST, self.host, personal.host)
         return replace(personal, holder=holder, document=document, visa=visa, host=host)
+
+    def _outdated(self, holder: Holder) -> list[Removable]:
+        """Name the Latin forms that go with a name which is corrected: they say the wrong name still."""
+        typed = self.holder or HolderFields()
+        forms = [
+            (Removable.SURNAME_LATIN, typed.surname, holder.surname),
+            (Removable.GIVEN_NAMES_LATIN, typed.given_names, holder.given_names),
+        ]
+        return [form for form, given, recorded in forms if given not in {None, recorded}]
 
     def _application(self, card: Card, personal: Particulars, policy: Policy) -> Card:
         basis, purpose = self.basis or card.basis, self.purpose or card.purpose
@@ -107,31 +153,37 @@ class Correction(Change):
         grounds = card.grounds
         if grounds and (self.basis or self.purpose):
             place = latest(grounds)
-            true = replace(grounds[place], basis=basis, purpose=purpose)
+            true = _on_basis(replace(grounds[place], purpose=purpose), basis, personal.visa)
             grounds = (*grounds[:place], true, *grounds[place + 1 :])
         if self.visa:
             grounds = _resting_on(self.visa, grounds)
+        elif Removable.VISA in self.removed:
+            grounds = tuple(_without_visa(one) for one in grounds)
         after = replace(
             card,
             citizenship=personal.holder.citizenship,
             basis=basis,
             purpose=purpose,
             grounds=grounds,
-            reference=self.reference or card.reference,
-            paper_series=self.paper.series if self.paper else card.paper_series,
-            paper_number=self.paper.number if self.paper else card.paper_number,
+            reference=self._truly(Removable.REFERENCE, self.reference, card.reference),
+            paper_series=self._truly(Removable.PAPER, self.paper.series if self.paper else None, card.paper_series),
+            paper_number=self._truly(Removable.PAPER, self.paper.number if self.paper else None, card.paper_number),
+            lost_at=self._truly(Removable.LOST, None, card.lost_at),
         )
-        return after if self.intended is None else self._intending(after, self.intended, policy)
+        return self._intending(after, self.intended or Intended(), policy)
 
     def _intending(self, card: Card, intended: Intended, policy: Policy) -> Card:
-        begins_on, until = intended.begins_on or card.intended_from, intended.until or card.intended_until
+        begins_on = intended.begins_on or card.intended_from
+        until = self._truly(Removable.INTENDED_UNTIL, intended.until, card.intended_until)
+        checkpoint = self._truly(Removable.INTENDED_CHECKPOINT, intended.checkpoint, card.intended_checkpoint)
+        after = replace(card, intended_from=begins_on, intended_until=until, intended_checkpoint=checkpoint)
+        if after == card:
+            return card  # what the policy says of lapsing by now is another matter
         if begins_on and until and until < begins_on:
             raise violation("/intended/until", "ends-before-it-begins")
-        checkpoint = intended.checkpoint or card.intended_checkpoint
-        after = replace(card, intended_from=begins_on, intended_until=until, intended_checkpoint=checkpoint)
         if card.state is not State.DECLARED or begins_on is None:
             return after
-        zone = self.intended_zone or card.zone
+        zone = (self.intended_zone or card.zone) if checkpoint else MOSCOW
         return replace(after, zone=zone, lapses_at=policy.lapses_at(begins_on, zone))
 
 
@@ -142,20 +194,37 @@ def _resting_on(visa: Visa, grounds: tuple[Ground, ...]) -> tuple[Ground, ...]:
         return grounds
     last = by_visa[latest(by_visa)]
     same = [one for one in by_visa if (one.visa_until, one.visa_days) == (last.visa_until, last.visa_days)]
-    begins_on, until, days = same[0].begins_on, visa.valid_until, visa.days_granted
+    return tuple(_by_visa(one, visa, same[0].begins_on) if one in same else one for one in grounds)
+
+
+def _by_visa(ground: Ground, visa: Visa, begins_on: date | None) -> Ground:
+    until, days = visa.valid_until, visa.days_granted
     if begins_on and days:  # of an extension: they count from its first day
         until, days = min(until, begins_on + timedelta(days=days - 1)), None
-    return tuple(
-        replace(one, visa_until=until, visa_days=days, applied_on=visa.applied_on) if one in same else one
-        for one in grounds
-    )
+    return replace(ground, visa_until=until, visa_days=days, applied_on=visa.applied_on)
 
 
-def _over(typed: Typed | None, recorded: Holder | Document, kind: type[Typed]) -> Typed:
-    """Complete what was typed with what is recorded."""
+def _on_basis(ground: Ground, basis: Basis, visa: Visa | None) -> Ground:
+    """Let a ground be what it truly was; the days of the visa go with a basis that rests on it."""
+    if basis is ground.basis:
+        return ground
+    true = replace(ground, basis=basis, visa_until=None, visa_days=None, applied_on=None)
+    return _by_visa(replace(true, until=None), visa, ground.begins_on) if visa and basis in VISA_BASES else true
+
+
+def _without_visa(ground: Ground) -> Ground:
+    require_visa(ground.basis, None)  # an earlier ground may rest on the visa, though the card's basis asks for none
+    return replace(ground, visa_until=None, visa_days=None, applied_on=None)
+
+
+def _over(
+    part: str, typed: Typed | None, recorded: Holder | Document, kind: type[Typed], dropped: Collection[str]
+) -> Typed:
+    """Complete what was typed with what is recorded, but for the paths that are dropped."""
     names = [field.name for field in fields(kind)]
-    given = {name: None if typed is None else getattr(typed, name) for name in names}
-    return kind(**{name: getattr(recorded, name) if value is None else value for name, value in given.items()})
+    kept = {name: None if f"{part}.{name}" in dropped else getattr(recorded, name) for name in names}
+    given = {name: value for name in names if (value := getattr(typed, name, None)) is not None}
+    return kind(**(kept | given))
 
 
 def _with_other_entry(card: Card, crossing: Crossing) -> Card:
@@ -166,6 +235,12 @@ def _with_other_entry(card: Card, crossing: Crossing) -> Card:
         entered_at=crossing.occurred_at,
         entered_on=crossing.on,
     )
+
+
+def _entry_of(card: Card) -> Crossing | None:
+    if card.checkpoint_in is None or card.entered_at is None:
+        return None
+    return Crossing(checkpoint=card.checkpoint_in, occurred_at=card.entered_at, zone=card.zone)
 
 
 def _exit_of(card: Card) -> Crossing | None:
@@ -186,3 +261,27 @@ def _require_possible_exit(card: Card, left: Crossing, at: datetime) -> None:
         raise violation("/exit", "never-left")
     if left.occurred_at > at:
         raise violation("/exit/occurred_at", "in-the-future")
+
+
+# Beside the other stays ----------------------------------------------------------------------------------------------
+
+
+def require_apart(before: Card, after: Card, others: Iterable[Stay]) -> None:
+    """Refuse to move an entry or exit into another stay: RuleViolation `overlaps-another-stay` at the crossing.
+
+    Leaving and coming back on one day is lawful, so that stays may share the day that is the last of the one and the
+    first of the other. Days that were recorded on both cards before (of two records merged, of a late upload) are not
+    refused: mending one card must be possible before the other is mended.
+    """
+    if before.entered_on is None or after.entered_on is None:
+        return
+    was_until, until = before.left_on or date.max, after.left_on or date.max
+    for other in others:
+        other_until = other.left_on or date.max
+        if after.entered_on >= other_until or other.entered_on >= until:
+            continue
+        days = {"entered_on": str(other.entered_on), "left_on": str(other.left_on or "…")}
+        if after.entered_on < before.entered_on and other.entered_on <= before.entered_on:
+            raise violation("/entry/occurred_at", "overlaps-another-stay", **days)
+        if until > was_until and other_until >= was_until:
+            raise violation("/exit/occurred_at" if after.left_on else "/exit", "overlaps-another-stay", **days)

@@ -5,7 +5,7 @@ about HTTP or about the language of its reader.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,10 @@ class Refusal(Exception):  # noqa: N818  the word of the field: a refusal is an 
         self.faults = tuple(faults)
         self.extra = dict(extra or {})
         self.values = {name: value for name, value in self.extra.items() if value is not None} | values
+
+    def point_below(self, pointer: str) -> None:
+        """Point into a request that has the refused part at `pointer`, one of several."""
+        self.faults = tuple(replace(fault, pointer=f"{pointer}{fault.pointer}") for fault in self.faults)
 
 
 class NotFound(Refusal):

@@ -31,6 +31,10 @@ class FactKind(StrEnum):
     UNMERGED = "traveller.unmerged"
 
 
+CROSSINGS = frozenset({FactKind.ENTERED, FactKind.DEPARTED, FactKind.REFUSED, FactKind.CROSSING})
+"""Facts whose sealed part is who was seen; that of others is the personal part of the card."""
+
+
 class Source(StrEnum):
     """Where a fact came from."""
 

@@ -3,7 +3,7 @@
 `docs/states.md` is drawn from this table. What is not in it is a conflict, and at the border a refusal with a reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -68,14 +68,34 @@ _DEPARTED = {
     Action.ANNULMENT: State.ANNULLED,
 }
 
+# and who was let in before the declaration was taken back or replaced
+_TAKEN_BACK = {Action.LATE_ENTRY: State.ACTIVE}
+
 TRANSITIONS: Mapping[Status, Mapping[Action, State]] = {
     Status.DECLARED: _DECLARED,
     Status.LAPSED: _LAPSED,
     Status.ACTIVE: _INSIDE,
     Status.OVERSTAYED: _INSIDE,
     Status.DEPARTED: _DEPARTED,
+    Status.WITHDRAWN: _TAKEN_BACK,
+    Status.SUPERSEDED: _TAKEN_BACK,
 }
-"""Withdrawn, superseded, refused, annulled and replaced cards are final."""
+"""Refused, annulled and replaced cards are final; withdrawn and superseded ones but for an entry recorded late."""
+
+_ASKED_AS: Mapping[Action, Action | None] = {
+    Action.LATE_ENTRY: None,
+    Action.SUPERSESSION: None,
+    Action.EXIT_SEEN: Action.EXIT,
+    Action.EXIT_DISPROVED: Action.CORRECTION,
+    Action.DUPLICATE: Action.LOSS,
+}
+"""What a client asks for where the table tells apart what may come of it; None for what no client asks for by name."""
+
+
+def to_ask_for(status: Status) -> Sequence[Action]:
+    """List what a client can ask for on a card of a status, in the order of the table."""
+    asked = (_ASKED_AS.get(action, action) for action in TRANSITIONS.get(status, {}))
+    return tuple(dict.fromkeys(action for action in asked if action is not None))
 
 
 def next_state(card: Card, action: Action, instant: datetime) -> State:
@@ -83,7 +103,8 @@ def next_state(card: Card, action: Action, instant: datetime) -> State:
     status = card.status_at(instant)
     possible = TRANSITIONS.get(status, {})
     if action not in possible:
-        values = {"card": card.number, "card_status": status, "action": action, "possible": ", ".join(possible) or "-"}
+        told = ", ".join(to_ask_for(status)) or "-"
+        values = {"card": card.number, "card_status": status, "action": action, "possible": told}
         raise Conflict("transition-not-allowed", extra=values)
     return possible[action]
 
@@ -100,5 +121,5 @@ def diagram() -> str:
             arrows.setdefault((status, status if stays else state.value), []).append(action)
     lines = [f"    {begin} --> {end}: {', '.join(actions)}" for (begin, end), actions in arrows.items()]
     begin = ["    [*] --> declared: declaration", "    [*] --> active: issue with an entry"]
-    final = [f"    {status} --> [*]" for status in Status if status not in TRANSITIONS]
+    final = [f"    {status} --> [*]" for status in Status if TRANSITIONS.get(status, _TAKEN_BACK) is _TAKEN_BACK]
     return "\n".join(["stateDiagram-v2", *begin, *lines, *final, ""])

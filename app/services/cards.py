@@ -21,7 +21,7 @@ from app.domain.application import Application, particulars, refuse
 from app.domain.card import OPEN, Card, Crossing, Particulars, State, Status
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import Conflict, Fault, NotFound
-from app.domain.events import Fact, FactKind, Source
+from app.domain.events import CROSSINGS, Fact, FactKind, Source
 from app.domain.history import fact, replay
 from app.domain.issuing import NewCard
 from app.domain.life import supersede
@@ -252,7 +252,7 @@ async def version_of(ctx: Context, number: str, version: int, *, at: datetime | 
     card = replay(row["plain"] for row in read.rows)
     personal = None
     for row in read.rows:
-        if row["sealed"] is not None and row["salt"] is not None and row["kind"] != FactKind.CROSSING:
+        if row["sealed"] is not None and row["salt"] is not None and row["kind"] not in CROSSINGS:
             keys = ctx.caller.keys[row["key_version"]]
             personal = keys.open(row["sealed"], salt=row["salt"], row=f"facts/{row['fact_id']}")
     return Shown(card, personal, at or card.declared_at, replayed=True)

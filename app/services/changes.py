@@ -29,7 +29,7 @@ from app.domain.changes import (
 )
 from app.domain.changes import judged as judged_by
 from app.domain.clock import end_of_day, local_day
-from app.domain.corrections import Correction
+from app.domain.corrections import Correction, require_apart
 from app.domain.errors import Conflict, Forbidden, NotFound, Stale, violation
 from app.domain.events import Fact, FactKind, Source
 from app.domain.history import fact
@@ -122,6 +122,7 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
     if open_elsewhere and done.card.state is State.ACTIVE:
         raise Conflict("open-card-exists", extra={"card": open_elsewhere})
     if isinstance(change, Correction):
+        require_apart(card, done.card, stays)
         document_steps, document_id = await _corrected_documents(ctx, held, done.personal)
         if document_id != card.document_id:
             done = replace(done, parts=[*done.parts[:-1], _on_document(done.parts[-1], document_id)])
@@ -153,8 +154,10 @@ def _card_step(ctx: Context, held: _Held, after: Card, clear: bytes | None) -> S
 
 
 async def _facts(ctx: Context, read: Read, held: _Held, change: Change, done: Changed) -> list[Fact]:
-    told = await ctx.read(journal.OF_CARD, number=held.card.number, version=held.card.version)
     before, facts = held.card, []
+    told: Sequence[Row] = ()
+    if any(part.corrects for part in done.parts):
+        told = (await ctx.read(journal.OF_CARD, number=held.card.number, version=held.card.version)).rows
     for part, fact_id in zip(done.parts, _ids(ctx, read), strict=False):
         one = fact(
             part.kind,
@@ -167,7 +170,7 @@ async def _facts(ctx: Context, read: Read, held: _Held, change: Change, done: Ch
             crossing=part.crossing,
             reason=change.reason,
         )
-        facts.append(_correcting(one, part, told.rows) if part.corrects else _since(one, change, part.card.zone))
+        facts.append(_correcting(one, part, told) if part.corrects else _since(one, change, part.card.zone))
         before = part.card
     return facts
 

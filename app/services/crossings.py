@@ -2,27 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from uuid import UUID
-
-from pydantic_core import to_json
 
 from app.db import people
 from app.db.engine import Row
 from app.db.tables import salts
 from app.db.vault import SALT_BYTES
 from app.db.write import Step, added
-from app.domain.application import DocumentFields, HolderFields
-from app.domain.border import Decision, Direction, Outcome, Reason, Report, decide_without_card
+from app.domain.border import (
+    Direction,
+    Outcome,
+    Report,
+    decide_among_several,
+    decide_without_card,
+    rank_for,
+)
 from app.domain.card import State
 from app.domain.events import Fact, FactKind, Source
 from app.domain.identity import Holder, canonical_document_number, fold_document_number, state_code
 from app.domain.names import names_match
 from app.services import border
 from app.services.access import Context, Read, unit_of_work
-from app.services.border import Crossed, CrossingAt, Sighting, crossed
+from app.services.border import Crossed, crossed
 from app.services.documents import opened
 from app.services.idempotency import Attempt, earlier, remember
 from app.services.recording import Salt, fact_steps, store
+from app.services.reports import CrossingAt, Seen, Sighting, report_of
 
 _ASKED = {Direction.ENTRY: FactKind.ENTERED, Direction.EXIT: FactKind.DEPARTED}
 _ON_CARD = {Direction.ENTRY: border.enter, Direction.EXIT: border.leave}
@@ -38,14 +44,14 @@ class _Person:
     card: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """Who was seen, which way, and how that was reported."""
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A crossing without a card: which way, how that was reported, who was seen, and what is decided."""
 
     direction: Direction
     report: Report
-    holder: HolderFields
-    document: DocumentFields
+    seen: Seen
+    outcome: Outcome
 
 
 @unit_of_work
@@ -54,9 +60,9 @@ async def report(ctx: Context, direction: Direction, at: CrossingAt, sighting: S
 
     Several people may share a document; then more is asked. RuleViolation where the document is not told in full.
     """
-    holder, document = border.complete(sighting, await ctx.now())
-    number = canonical_document_number(document.number or "")
-    folded = ctx.keys.hash("fold", state_code(document.issuing_state or ""), fold_document_number(number))
+    shown = sighting.complete(await ctx.now())
+    number = canonical_document_number(shown.document.number or "")
+    folded = ctx.keys.hash("fold", state_code(shown.document.issuing_state or ""), fold_document_number(number))
     read = await ctx.read(people.WITH_DOCUMENT, hashes=[folded], key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
         return await border.repeated(ctx, repeat["replay_answer"])
@@ -64,22 +70,22 @@ async def report(ctx: Context, direction: Direction, at: CrossingAt, sighting: S
         scanned := await border.scan_before(ctx, replace(at, sighting=sighting), _ASKED[direction], None)
     ):
         return scanned
-    exact = border.exact_hash(ctx, document)
-    found = _people(ctx, [row for row in read.rows if row["exact_hash"] == exact], holder, direction)
+    told = await report_of(ctx, read, at)
+    exact = shown.exact_hash(ctx)
+    found = _people(ctx, [row for row in read.rows if row["exact_hash"] == exact], shown, direction, told)
     if len(found) == 1 and found[0].card:
         return await _ON_CARD[direction](ctx, found[0].card, replace(at, sighting=sighting), attempt)
-    told = await border.report_of(ctx, read, at)
-    seen = _Seen(direction=direction, report=told, holder=holder, document=document)
-    outcome = _one_of_several(seen) if len(found) > 1 else _without_card(ctx, seen)
-    return await _record(ctx, read, seen, outcome, found[0] if len(found) == 1 else None, attempt)
+    outcome = _outcome(ctx, direction, told, shown, several=len(found) > 1)
+    person = found[0] if len(found) == 1 else None
+    return await _record(ctx, read, _Case(direction, told, shown, outcome), person, attempt)
 
 
-def _people(ctx: Context, rows: Sequence[Row], holder: HolderFields, direction: Direction) -> list[_Person]:
+def _people(ctx: Context, rows: Sequence[Row], shown: Seen, direction: Direction, told: Report) -> list[_Person]:
     """List the people who hold the document and are not told apart from the one who was seen.
 
     Names decide only among several: a zone cuts them, and a document and a birth date are enough for one.
     """
-    by_document: dict[UUID, list[Row]] = {}
+    holder, by_document = shown.holder, dict[UUID, list[Row]]()
     for row in rows:
         by_document.setdefault(row["document_id"], []).append(row)
     found: list[tuple[_Person, Holder]] = []
@@ -94,7 +100,7 @@ def _people(ctx: Context, rows: Sequence[Row], holder: HolderFields, direction: 
             traveller_id=first["traveller_id"],
             version=first["traveller_version"],
             salt=Salt(salt_id=first["salt_id"], salt=first["salt"]),
-            card=_card_to_use(cards, direction),
+            card=_card_to_use(cards, direction, told),
         )
         found.append((person, known))
     named = [person for person, known in found if holder.given_names and _is_named(holder.given_names, known)]
@@ -105,43 +111,34 @@ def _is_named(given_names: str, known: Holder) -> bool:
     return names_match(given_names, known.given_names, known.given_names_latin or "")
 
 
-def _card_to_use(cards: Sequence[Row], direction: Direction) -> str | None:
-    """Choose the card that a crossing is about: the open one, else the latest declared one or the one left unseen."""
-    rank: dict[tuple[State, Source | None], int] = {(State.ACTIVE, None): 0}
-    if direction is Direction.ENTRY:
-        rank[State.DECLARED, None] = 1
-    else:
-        rank[State.DEPARTED, Source.INFERRED] = 1
-    fitting = [row for row in cards if (row["card_state"], row["card_exit_source"]) in rank]
-    latest_first = sorted(fitting, key=lambda row: row["card_declared_at"], reverse=True)
-    best = min(latest_first, key=lambda row: rank[row["card_state"], row["card_exit_source"]], default=None)
-    return best["card_number"] if best else None
+def _card_to_use(cards: Sequence[Row], direction: Direction, told: Report) -> str | None:
+    """Choose the card that a crossing is about, of several that fit alike the latest."""
+    known = sorted((row for row in cards if row["card_number"]), key=itemgetter("card_declared_at"), reverse=True)
+    ranked = [(rank, row) for row in known if (rank := _rank(row, direction, told)) is not None]
+    best = min(ranked, key=itemgetter(0), default=None)
+    return best[1]["card_number"] if best else None
 
 
-def _one_of_several(seen: _Seen) -> Outcome:
-    recorded = seen.report.has_happened or seen.direction is Direction.EXIT
-    return Outcome(
-        decision=Decision.RECORDED if recorded else Decision.MORE_DATA,
-        reason=Reason.MORE_DATA,
-        missing=["/holder/given_names" if seen.holder.birth_date else "/holder/birth_date"],
-    )
+def _rank(row: Row, direction: Direction, told: Report) -> int | None:
+    exit_source = row["card_exit_source"] and Source(row["card_exit_source"])
+    return rank_for(direction, told, State(row["card_state"]), exit_source)
 
 
-def _without_card(ctx: Context, seen: _Seen) -> Outcome:
-    citizenship = state_code(seen.holder.citizenship) if seen.holder.citizenship else None
-    return decide_without_card(
-        seen.direction, seen.report, citizenship=citizenship, kind=seen.document.kind, policy=ctx.policy
-    )
+def _outcome(ctx: Context, direction: Direction, told: Report, shown: Seen, *, several: bool) -> Outcome:
+    holder = shown.holder
+    if several:
+        return decide_among_several(direction, told, birth_date_known=holder.birth_date is not None)
+    citizenship = state_code(holder.citizenship) if holder.citizenship else None
+    return decide_without_card(direction, told, citizenship=citizenship, kind=shown.document.kind, policy=ctx.policy)
 
 
-async def _record(
-    ctx: Context, read: Read, seen: _Seen, outcome: Outcome, person: _Person | None, attempt: Attempt
-) -> Crossed:
+async def _record(ctx: Context, read: Read, case: _Case, person: _Person | None, attempt: Attempt) -> Crossed:
     """Keep the crossing with who was seen, sealed: under the person's salt, or a new one for somebody not known."""
-    told, asked = seen.report, _ASKED[seen.direction]
+    told, outcome, asked = case.report, case.outcome, _ASKED[case.direction]
     crossing, fact_id = told.crossing, ctx.registry.new_id(read.real_now)
     answer = border.outcome_of(outcome, told, asked, fact_id) | {
-        "seen": border.exact_hash(ctx, seen.document).hex(),
+        "asked_of": None,
+        "seen": case.seen.exact_hash(ctx).hex(),
         "card": None,
         "version": None,
     }
@@ -156,7 +153,7 @@ async def _record(
         recorded_at=read.instant,
         actor=ctx.actor,
         source=told.source,
-        changes={"checkpoint": crossing.checkpoint, "direction": seen.direction},
+        changes={"checkpoint": crossing.checkpoint, "direction": case.direction},
         reason=outcome.reason,
         scan_id=told.scan_id,
         confidence=told.confidence,
@@ -169,29 +166,8 @@ async def _record(
     traveller_id = person.traveller_id if person else None
     steps = [
         *new_salt,
-        *fact_steps(ctx, read, [fact], traveller_id, personal=(salt, _seen_json(seen))),
+        *fact_steps(ctx, read, [fact], traveller_id, personal=(salt, case.seen.json())),
         *remember(ctx, read, attempt, answer=answer),
     ]
     await store(ctx, steps, traveller_id=traveller_id, version=person.version if person else None)
     return crossed(answer, None)
-
-
-def _seen_json(seen: _Seen) -> bytes:
-    holder, document = seen.holder, seen.document
-    return to_json(
-        {
-            "holder": {
-                "surname": holder.surname,
-                "given_names": holder.given_names,
-                "birth_date": holder.birth_date and str(holder.birth_date),
-                "sex": holder.sex,
-                "citizenship": holder.citizenship,
-            },
-            "document": {
-                "type": document.kind,
-                "number": document.number,
-                "issuing_state": document.issuing_state,
-                "expires_on": document.expires_on,
-            },
-        }
-    )

@@ -11,7 +11,7 @@ from app.domain.errors import Fault, Forbidden, Refusal, RuleViolation
 from app.services.access import Context, unit_of_work
 from app.services.cards import Prepared, Shown, issue, prepare, version_of
 from app.services.idempotency import Attempt, earlier, remember
-from app.services.recording import Unit, store_all
+from app.services.recording import Unit, store, store_all
 
 _ONCE = Attempt(key=None, operation="", body=b"")
 
@@ -26,13 +26,11 @@ class Issued:
 
 
 @unit_of_work
-async def _new_group(ctx: Context) -> UUID:
-    return ctx.registry.new_id((await ctx.read(HERE, key=None)).real_now)
+async def issue_all(ctx: Context, applications: Sequence[Application | Refusal], attempt: Attempt) -> Issued:
+    """Issue every card of a group, or none: RuleViolation `group-refused` names what is wrong with which.
 
-
-@unit_of_work
-async def issue_all(ctx: Context, applications: Sequence[Application], attempt: Attempt) -> Issued:
-    """Issue every card of a group, or none: RuleViolation `group-refused` names what is wrong with which."""
+    A Refusal in place of an application says why what was sent is none.
+    """
     read = await ctx.read(HERE, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
         answer = repeat["replay_answer"]
@@ -43,7 +41,7 @@ async def issue_all(ctx: Context, applications: Sequence[Application], attempt: 
     faults: list[Fault] = []
     for place, application in enumerate(applications):
         try:
-            one = await prepare(ctx, application, _ONCE, group_id)
+            one = await prepare(ctx, _sound(application), _ONCE, group_id)
         except Forbidden:
             raise
         except Refusal as refusal:
@@ -63,19 +61,42 @@ async def issue_all(ctx: Context, applications: Sequence[Application], attempt: 
     return Issued(group_id=group_id, items=[one.shown for one in prepared], replayed=False)
 
 
-async def issue_each(ctx: Context, applications: Sequence[Application], attempt: Attempt) -> Issued:
-    """Issue what can be issued of a group, each card on its own; a repeat goes on where the first attempt ended."""
-    group_id = await _new_group(ctx)
+async def issue_each(ctx: Context, applications: Sequence[Application | Refusal], attempt: Attempt) -> Issued:
+    """Issue what can be issued of a group, each card on its own.
+
+    A repeat goes on where the first attempt ended, and judges again who was refused. Another request under the same
+    key is refused as a whole, before anybody is judged.
+    """
+    group_id = await _begin(ctx, attempt)
     items: list[Shown | Refusal] = []
     for place, application in enumerate(applications):
-        tried = attempt if attempt.key is None else replace(attempt, key=f"{attempt.key}#{place}")
+        # by the group, so that members are remembered no longer than it; no client's key has a space
+        own = attempt if attempt.key is None else replace(attempt, key=f"{group_id} {place}")
         try:
-            items.append(await issue(ctx, application, tried, group_id))
+            items.append(await issue(ctx, _sound(application), own, group_id))
         except Refusal as refusal:
+            refusal.point_below(f"/cards/{place}")
             items.append(refusal)
     cards = [one for one in items if isinstance(one, Shown)]
-    first = next((one.card.group_id for one in cards if one.card.group_id), group_id)
-    return Issued(group_id=first, items=items, replayed=bool(cards) and all(one.replayed for one in cards))
+    return Issued(group_id=group_id, items=items, replayed=bool(cards) and all(one.replayed for one in cards))
+
+
+@unit_of_work
+async def _begin(ctx: Context, attempt: Attempt) -> UUID:
+    """Begin a group and keep its key, or go on with the group that the same request has begun."""
+    read = await ctx.read(HERE, key=attempt.key)
+    if repeat := earlier(ctx, read, attempt):
+        return UUID(repeat["replay_answer"]["group"])
+    group_id = ctx.registry.new_id(read.real_now)
+    if steps := remember(ctx, read, attempt, answer={"group": str(group_id)}):
+        await store(ctx, steps, traveller_id=None, version=None)
+    return group_id
+
+
+def _sound(application: Application | Refusal) -> Application:
+    if isinstance(application, Refusal):
+        raise application
+    return application
 
 
 def _same_traveller(one: Prepared, other: Prepared) -> bool:
@@ -83,8 +104,9 @@ def _same_traveller(one: Prepared, other: Prepared) -> bool:
     return one.unit.version is not None and one.unit.traveller_id == other.unit.traveller_id
 
 
-def _faults(place: int, refusal: Refusal) -> list[Fault]:
+def _faults(place: int, refusal: Refusal) -> Sequence[Fault]:
     if refusal.faults:
-        return [replace(fault, pointer=f"/cards/{place}{fault.pointer}") for fault in refusal.faults]
+        refusal.point_below(f"/cards/{place}")
+        return refusal.faults
     values = {"problem": refusal.code, **refusal.values}
     return [Fault(pointer=f"/cards/{place}", code="group-member-refused", values=values)]

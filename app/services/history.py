@@ -14,7 +14,7 @@ from app.domain import number as numbers
 from app.domain.card import Card
 from app.domain.changes import judged
 from app.domain.errors import NotFound, RuleViolation, violation
-from app.domain.events import FactKind
+from app.domain.events import CROSSINGS
 from app.domain.history import Recorded, card_of_past, past
 from app.services.access import Context, Read, unit_of_work
 from app.services.cards import FORGOTTEN, Shown
@@ -33,10 +33,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldFact:
-    """A fact of a card with the fields that it changed."""
+    """A fact of a card with the fields that it changed; of a crossing, who was seen where something was shown."""
 
     row: Row
     changes: list[Difference]
+    seen: bytes | None = None
 
 
 @unit_of_work
@@ -66,7 +67,8 @@ async def of_card(ctx: Context, text: str) -> list[ToldFact]:
                 if name not in after and value is not None
             ]
             personal = after
-        told.append(ToldFact(row=row, changes=changes))
+        seen = _unsealed(ctx, row) if row["kind"] in CROSSINGS else None
+        told.append(ToldFact(row=row, changes=changes, seen=seen))
     return told
 
 
@@ -81,7 +83,7 @@ async def at(ctx: Context, text: str, *, as_of: datetime | None, known_at: datet
     for name, instant in (("as_of", as_of), ("known_at", known_at)):
         if instant is not None and instant > read.instant:
             raise violation(f"/{name}", "in-the-future")
-    facts = [_recorded(row) for row in read.rows]
+    facts = [recorded(row) for row in read.rows]
     chosen = past(facts, as_of=as_of or known_at, known_at=known_at)
     if not chosen:
         raise NotFound("card-not-found")
@@ -112,7 +114,8 @@ async def _facts(ctx: Context, number: str) -> Read:
     return read
 
 
-def _recorded(row: Row) -> Recorded:
+def recorded(row: Row) -> Recorded:
+    """Read back of a fact what tells the past."""
     return Recorded(
         fact_id=row["fact_id"],
         occurred_at=row["occurred_at"],
@@ -123,8 +126,12 @@ def _recorded(row: Row) -> Recorded:
 
 
 def _opened(ctx: Context, row: Row) -> bytes | None:
-    """Open the personal part of a card that a fact carries; a crossing carries who was seen instead."""
-    if row["sealed"] is None or row["salt"] is None or row["kind"] == FactKind.CROSSING:
+    """Open the personal part of a card that a fact carries."""
+    return None if row["kind"] in CROSSINGS else _unsealed(ctx, row)
+
+
+def _unsealed(ctx: Context, row: Row) -> bytes | None:
+    if row["sealed"] is None or row["salt"] is None:
         return None
     keys = ctx.caller.keys[row["key_version"]]
     return keys.open(row["sealed"], salt=row["salt"], row=f"facts/{row['fact_id']}")

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 
 from app.db import cards as rows
 from app.db import particulars as sealed_json
 from app.db.engine import Row
-from app.domain import mrz
+from app.domain import checking, mrz
 from app.domain import number as numbers
 from app.domain.card import Card, Particulars, State, Status
+from app.domain.checking import Candidate, Check
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import RuleViolation, violation
 from app.domain.identity import BirthDate, canonical_document_number, fold_document_number, state_code
@@ -169,14 +169,6 @@ def _number(given: DocumentGiven, pointer: str = "") -> str:
 # Checks --------------------------------------------------------------------------------------------------------------
 
 
-class Answer(StrEnum):
-    """What a carrier or a host may do on a check."""
-
-    OK = "ok"
-    NOT_OK = "not_ok"
-    MORE_DATA = "more_data"
-
-
 class AccessPurpose(StrEnum):
     """Why somebody looks at a person's card."""
 
@@ -190,15 +182,6 @@ class AccessPurpose(StrEnum):
     TEST = "test"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """The answer for one document; the sentence for people goes with `reason`."""
-
-    answer: Answer
-    reason: str
-    last_lawful_day: date | None = None
-
-
 @unit_of_work
 async def check(ctx: Context, items: Sequence[DocumentGiven], purpose: AccessPurpose) -> list[Check]:
     """Tell for each document whether its holder may board, or may be received; in the order asked.
@@ -207,52 +190,17 @@ async def check(ctx: Context, items: Sequence[DocumentGiven], purpose: AccessPur
     """
     folds = [_fold_hash(ctx, item, f"/items/{place}") for place, item in enumerate(items)]
     read = await ctx.read(rows.BY_DOCUMENT, hashes=sorted(set(folds)), departed=0)
-    by_fold: dict[bytes, list[_Candidate]] = {}
+    by_fold: dict[bytes, list[tuple[bytes, Card, BirthDate]]] = {}
     for row in read.rows:
         card = rows.card_of(row)
         personal = ctx.open(rows.sealed_of(row), f"cards/{card.number}")
         if personal is not None:
             born = sealed_json.read(personal).holder.birth_date
-            by_fold.setdefault(row["fold_hash"], []).append(_Candidate(card, born, row["exact_hash"]))
-    return [
-        _checked(by_fold.get(fold, []), item, _exact_hash(ctx, item), read, purpose)
-        for fold, item in zip(folds, items, strict=True)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    card: Card
-    born: BirthDate
-    exact_hash: bytes
-
-
-def _checked(
-    found: Sequence[_Candidate], item: DocumentGiven, exact_hash: bytes, read: Read, purpose: AccessPurpose
-) -> Check:
-    """Judge a document by the cards that answer to it; exactly its number goes before one that only looks like it."""
-    if item.birth_date is not None:
-        found = [one for one in found if item.birth_date.agrees_with(one.born)]
-    exact = [one.card for one in found if one.exact_hash == exact_hash]
-    if found and not exact and item.birth_date is None:
-        return Check(answer=Answer.MORE_DATA, reason="number_differs")
-    cards = exact or [one.card for one in found]
-    by_status = {card.status_at(read.instant): card for card in cards}
-    if len({card.traveller_id for card in cards}) > 1:
-        return Check(answer=Answer.MORE_DATA, reason="several_holders")
-    for status, reason in _REASONS.items():
-        if card := by_status.get(status):
-            good = status is Status.ACTIVE or (status is Status.DECLARED and purpose is AccessPurpose.BOARDING)
-            return Check(
-                answer=Answer.OK if good else Answer.NOT_OK, reason=reason, last_lawful_day=card.last_lawful_day
-            )
-    return Check(answer=Answer.NOT_OK, reason="no_card")
-
-
-_REASONS = {
-    Status.ACTIVE: "stay_lawful",
-    Status.OVERSTAYED: "stay_ended",
-    Status.DECLARED: "card_declared",
-    Status.LAPSED: "card_lapsed",
-}
-"""In the order in which they are looked for: a person inside is judged by the stay, not by a later declaration."""
+            by_fold.setdefault(row["fold_hash"], []).append((row["exact_hash"], card, born))
+    boarding = purpose is AccessPurpose.BOARDING
+    answers = []
+    for fold, item in zip(folds, items, strict=True):
+        exact = _exact_hash(ctx, item)
+        found = [Candidate(card=card, birth_date=born, exact=own == exact) for own, card, born in by_fold.get(fold, ())]
+        answers.append(checking.check(found, item.birth_date, read.instant, boarding=boarding))
+    return answers

@@ -19,8 +19,8 @@ from app.domain.clock import Mode
 from app.domain.number import PaperNumber
 from app.services import border, cards, clocks, sandboxes
 from app.services.access import Context, Registry
-from app.services.border import CrossingAt
 from app.services.idempotency import Attempt
+from app.services.reports import CrossingAt
 from app.simulation import people
 from app.simulation.people import Person, draw
 

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient, Response
 
-from tests.api.bodies import HOLDER, MOSCOW_AIR, Body, declaration, entering
-from tests.api.conftest import NewColleague
+from app.domain.corrections import Removable
+from tests.api.bodies import HOLDER, MOSCOW_AIR, VISA, Body, declaration, entering
+from tests.api.conftest import House, NewColleague
 from tests.api.contract import code_of, faults_of
+from tests.conftest import StatementCount
 
 
 async def issue(client: AsyncClient, number: str = "FA1234567", **changes: Any) -> Body:  # noqa: ANN401
@@ -127,6 +129,148 @@ async def test_an_exit_that_never_was_reopens_the_stay(client: AsyncClient) -> N
     assert (await client.post(f"/v1/cards/{card['number']}/exit", json=left)).json()["card"]["status"] == "departed"
     back = await changed(client, card["number"], "correction", exit=None)
     assert (back["status"], back["left"], back["last_lawful_day"]) == ("active", None, card["last_lawful_day"])
+
+
+async def test_what_should_not_be_recorded_is_removed(client: AsyncClient) -> None:
+    card = await issue(
+        client,
+        holder={"patronymic": "Каримович", "surname_latin": "ABDULAYEV", "given_names_latin": "ALLI"},
+        visa=VISA,
+        host={"kind": "person", "name": "Пётр"},
+        intended={"from": "2026-12-01", "until": "2026-12-20", "checkpoint": MOSCOW_AIR},
+        paper={"series": "4601", "number": "0123456"},
+        reference="hers",
+    )
+    removed = [path for path in Removable if path is not Removable.LOST]
+    after = await changed(client, card["number"], "correction", removed=removed)
+    assert {name for name in after if after[name] != card[name]} == {
+        *("holder", "document", "visa", "host", "intended", "paper", "reference", "version")
+    }
+    assert after["holder"] == HOLDER | dict.fromkeys(("patronymic", "surname_latin", "given_names_latin"))
+    assert after["document"] == card["document"] | {"expires_on": None}
+    assert after["intended"] == {"from": "2026-12-01", "until": None, "checkpoint": None}
+    assert (after["visa"], after["host"], after["paper"], after["reference"]) == (None, None, None, None)
+    assert (await client.get(f"/v1/cards/{card['number']}")).json() == after
+    last = (await client.get(f"/v1/cards/{card['number']}/history")).json()["items"][-1]
+    told = {one["field"]: (one["before"], one["after"]) for one in last["changes"]}
+    assert (told["paper_number"], told["holder.patronymic"]) == (("0123456", None), ("Каримович", None))
+    paper = {"access_purpose": "test", "by": "paper", "series": "4601", "number": "0123456"}
+    assert (await client.post("/v1/cards/lookup", json=paper)).json()["items"] == []
+
+
+async def test_a_card_that_is_found_again_is_suspended_no_longer(client: AsyncClient) -> None:
+    card = await issue(client)
+    assert (await changed(client, card["number"], "loss", duplicate=False))["lost_at"] is not None
+    found = await changed(client, card["number"], "correction", removed=["lost"])
+    assert (found["lost_at"], found["status"]) == (None, "active")
+
+
+_TWICE: Body = {"holder": {"patronymic": ""}, "host": {"kind": "person", "name": "Пётр"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "faults"),
+    [
+        ({"removed": []}, {"": "nothing-corrected"}),
+        ({"removed": None}, {"": "nothing-corrected"}),
+        ({"removed": ["holder.patronymic", "lost"]}, {"": "nothing-corrected"}),
+        ({"removed": ["holder.surname"]}, {"/removed/0": "not-one-of"}),
+        ({"removed": 12 * ["lost"]}, {"/removed": "too-long"}),
+        ({"removed": ["visa", "reference"], "reference": "hers"}, {"/removed/1": "given-and-removed"}),
+        (
+            _TWICE | {"removed": ["holder.patronymic", "host"]},
+            {"/removed/0": "given-and-removed", "/removed/1": "given-and-removed"},
+        ),
+        ({"entry": {}}, {"": "nothing-corrected"}),
+        ({"entry": {"checkpoint": MOSCOW_AIR, "occurred_at": "2026-12-01T09:00:00+03:00"}}, {"": "nothing-corrected"}),
+        ({"holder": {"surname": "Өмүрбеков"}}, {"/holder/surname_latin": "latin-form-needed"}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_a_correction_says_one_thing_of_a_field_and_something_new(
+    client: AsyncClient, fields: Body, faults: Body
+) -> None:
+    card = await issue(client, holder={"surname_latin": "ABDULAYEV"})
+    answer = await change(client, card["number"], "correction", **fields)
+    assert (answer.status_code, faults_of(answer)) == (422, faults)
+
+
+async def test_a_name_corrected_without_its_latin_form_drops_the_old_one(client: AsyncClient) -> None:
+    card = await issue(client, holder={"surname_latin": "ABDULAYEV", "given_names_latin": "ALLI"})
+    holder = (await changed(client, card["number"], "correction", holder={"surname": "Каримов"}))["holder"]
+    assert (holder["surname_latin"], holder["given_names_latin"]) == (None, "ALLI")
+
+
+async def test_a_visa_that_the_stay_rests_on_is_not_removed(client: AsyncClient) -> None:
+    card = await issue(client, basis="visa", visa=VISA)
+    answer = await change(client, card["number"], "correction", removed=["visa"])
+    assert (answer.status_code, faults_of(answer)) == (422, {"/visa": "visa-needed"})
+
+
+async def stay(client: AsyncClient, entered_on: str, left_on: str) -> str:
+    """Let the traveller have been in the country; gives the card's number."""
+    number: str = (await issue(client, at=f"{entered_on}T09:00:00Z"))["number"]
+    left = {"checkpoint": MOSCOW_AIR, "occurred_at": f"{left_on}T09:00:00Z"}
+    assert (await client.post(f"/v1/cards/{number}/exit", json=left)).status_code == 201
+    return number
+
+
+async def test_no_crossing_is_moved_into_another_stay(client: AsyncClient) -> None:
+    first = await stay(client, "2026-10-01", "2026-10-10")
+    second = await stay(client, "2026-10-20", "2026-10-30")
+    wrong: list[tuple[str, str, str, str]] = [
+        (second, "entry", "2026-10-09T09:00:00Z", "from 2026-10-01 to 2026-10-10."),
+        (first, "exit", "2026-10-21T09:00:00Z", "from 2026-10-20 to 2026-10-30."),
+    ]
+    for number, way, moved_to, days in wrong:
+        answer = await change(client, number, "correction", **{way: {"occurred_at": moved_to}})
+        assert (answer.status_code, faults_of(answer)) == (422, {f"/{way}/occurred_at": "overlaps-another-stay"})
+        assert answer.json()["errors"][0]["detail"].endswith(f"then: {days}")
+
+
+async def test_whoever_came_back_had_left(client: AsyncClient) -> None:
+    first = await stay(client, "2026-10-01", "2026-10-10")
+    await stay(client, "2026-10-20", "2026-10-30")
+    answer = await change(client, first, "correction", exit=None)
+    assert (answer.status_code, faults_of(answer)) == (422, {"/exit": "overlaps-another-stay"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "en", "ru"),
+    [
+        (
+            {"reference": "hers", "removed": ["reference"]},
+            "The field is given a value and removed at once.",
+            "Поле и заполнено, и удалено одновременно.",
+        ),
+        (
+            {"exit": {"occurred_at": "2026-12-01T06:00:00Z"}},
+            "The same person was in the country on another card then: from 2026-11-20 to ….",
+            "В это время тот же человек находился в стране по другой карте: с 2026-11-20 по ….",
+        ),
+    ],
+    ids=["given and removed", "overlap"],
+)
+async def test_what_is_wrong_with_a_correction_is_told_in_both_languages(
+    client: AsyncClient, fields: Body, en: str, ru: str
+) -> None:
+    former = await stay(client, "2026-11-01", "2026-11-10")
+    await issue(client, at="2026-11-20T09:00:00Z")
+    body = {"kind": "correction", "reason": "test", **fields}
+    for language, sentence in (("en", en), ("ru", ru)):
+        headers = {"If-Match": "*", "Accept-Language": language}
+        answer = await client.post(f"/v1/cards/{former}/changes", json=body, headers=headers)
+        assert (answer.status_code, answer.json()["errors"][0]["detail"]) == (422, sentence)
+
+
+async def test_the_journal_is_read_for_what_it_tells_of_a_correction_only(
+    client: AsyncClient, house: House, statement_count: StatementCount
+) -> None:
+    number = (await issue(client))["number"]
+    for kind, fields, read in (("correction", {"reference": "hers"}, 1), ("shortening", {"until": "2026-12-10"}, 0)):
+        async with statement_count(house.app.state.registry.db) as ran:
+            await changed(client, number, kind, **fields)
+        assert sum("FROM facts" in text for text in ran.texts) == read
 
 
 # Papers --------------------------------------------------------------------------------------------------------------

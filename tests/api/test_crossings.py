@@ -132,6 +132,61 @@ async def test_an_exit_that_is_seen_takes_the_place_of_an_inferred_one(client: A
     assert then.json()["status"] == "active"
 
 
+async def test_an_exit_that_is_uploaded_before_its_entry_ends_the_stay(client: AsyncClient) -> None:
+    number = await declare(client)
+    await client.post("/v1/clock/advance", json={"to": "2026-12-03T09:00:00Z"})
+    late = "late_upload"
+    told = await cross(client, direction="exit", occurred_at="2026-12-02T09:00:00Z", document=SEEN, source=late)
+    assert (told["reason"], told["card"]["status"]) == ("exit_without_entry", "declared")
+    told = await cross(client, direction="entry", occurred_at="2026-12-01T09:00:00Z", document=SEEN, source=late)
+    assert (told["decision"], told["flags"], told["card"]["status"]) == ("admit", ["left_since"], "departed")
+    assert (told["card"]["entered"]["on"], told["card"]["left"]["on"]) == ("2026-12-01", "2026-12-02")
+    history = (await client.get(f"/v1/cards/{number}/history")).json()["items"]
+    assert [one["type"] for one in history] == [
+        "card.declared",
+        "crossing.recorded",
+        "card.entered",
+        "card.departed",
+    ]
+    assert history[3]["corrects"] == history[1]["fact"]
+
+
+async def test_an_entry_before_the_supersession_is_uploaded_after_it(client: AsyncClient) -> None:
+    number = await declare(client)
+    await client.post("/v1/clock/advance", json={"to": "2026-12-02T09:00:00Z"})
+    newer = await declare(client)
+    assert (await client.get(f"/v1/cards/{number}")).json()["superseded_by"] == newer
+    told = await on_card(client, number, "entry", source="late_upload", occurred_at="2026-12-01T09:00:00Z")
+    assert (told["decision"], told["card"]["number"], told["card"]["status"]) == ("admit", number, "active")
+    refused = await on_card(client, newer, "entry", 200)
+    assert (refused["reason"], refused["card"]["number"]) == ("already_inside", number)
+
+
+async def test_whoever_shows_a_later_declaration_at_the_exit_leaves_on_the_open_card(client: AsyncClient) -> None:
+    inside = (await client.post("/v1/cards", json=entering())).json()["number"]
+    later = await declare(client)
+    told = await on_card(client, later, "exit", scan_id="gate-2")
+    assert (told["reason"], told["card"]["number"], told["card"]["status"]) == ("departed", inside, "departed")
+    assert await on_card(client, later, "exit", 200, scan_id="gate-2") == told
+    assert (await client.get(f"/v1/cards/{later}")).json()["status"] == "declared"
+
+
+async def test_what_was_shown_is_kept_beside_the_decision(client: AsyncClient) -> None:
+    number = await declare(client)
+    await on_card(client, number, "entry", document=SEEN | {"expires_on": "2031-01-01"})
+    last = (await client.get(f"/v1/cards/{number}/history")).json()["items"][-1]
+    assert last["seen"]["document"] == SEEN | {"expires_on": "2031-01-01"}
+    assert last["outcome"]["checkpoint"] == MOSCOW_AIR
+    assert last["changes"]
+    assert not any(change["field"].startswith("document.") for change in last["changes"])
+
+
+async def test_a_document_that_decides_whether_a_card_is_needed_is_asked_for(client: AsyncClient) -> None:
+    document = {"number": "AM1234567", "issuing_state": "ARM"}
+    told = await cross(client, 200, direction="entry", document=document, holder={"citizenship": "ARM"})
+    assert (told["decision"], told["missing"]) == ("more_data", ["/document/type"])
+
+
 # Batches -------------------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +202,8 @@ async def test_a_batch_is_answered_scan_by_scan_in_its_order(client: AsyncClient
     items = answer.json()["items"]
     assert [one["status"] for one in items] == [201, 422, 201]
     assert (items[0]["decision"], items[2]["reason"]) == ("admit", "departed")
-    assert items[1]["errors"][0]["code"] == "unknown-checkpoint"
+    fault = items[1]["errors"][0]
+    assert (fault["pointer"], fault["code"]) == ("/items/1/checkpoint", "unknown-checkpoint")
     again = (await client.post("/v1/crossings/batch", json={"items": scans})).json()["items"]
     assert [one["status"] for one in again] == [200, 422, 200]
     assert again[2] | {"status": 201} == items[2]

@@ -1,8 +1,9 @@
 """Groups and families: one request, all or nothing, or each on its own."""
 
+import pytest
 from httpx2 import AsyncClient
 
-from tests.api.bodies import declaration
+from tests.api.bodies import declaration, entering
 from tests.api.contract import code_of, faults_of
 
 FAMILY = [
@@ -37,11 +38,72 @@ async def test_each_issues_what_can_be_issued(client: AsyncClient) -> None:
     answer = await client.post("/v1/groups", json=body, headers={"Idempotency-Key": "each"})
     told = answer.json()
     assert (answer.status_code, told["issued"], told["refused"]) == (201, 2, 1)
-    assert told["items"][1]["problem"]["errors"][0]["pointer"] == "/holder/citizenship"
+    assert told["items"][1]["problem"]["errors"][0]["pointer"] == "/cards/1/holder/citizenship"
     again = await client.post("/v1/groups", json=body, headers={"Idempotency-Key": "each"})
+    assert again.headers["idempotency-replayed"] == "true"
     assert [one["card"] for one in again.json()["items"]] == [one["card"] for one in told["items"]]
     assert again.json()["group"] == told["group"]
+    assert {one["card"]["group"] for one in told["items"] if one["card"]} == {told["group"]}
     assert len((await client.get("/v1/cards")).json()["items"]) == 2
+
+
+@pytest.mark.parametrize("mode", ["all_or_nothing", "each"])
+async def test_another_body_under_the_key_of_a_group_is_refused_as_a_whole(client: AsyncClient, mode: str) -> None:
+    key = {"Idempotency-Key": "family"}
+    first = await client.post("/v1/groups", json={"mode": mode, "cards": FAMILY}, headers=key)
+    assert (first.status_code, first.json()["issued"]) == (201, 3)
+    for other in ("all_or_nothing", "each"):
+        body = {"mode": other, "cards": FAMILY[:2]}
+        answer = await client.post("/v1/groups", json=body, headers=key)
+        assert (answer.status_code, code_of(answer)) == (422, "idempotency-key-reused")
+    assert len((await client.get("/v1/cards")).json()["items"]) == 3
+
+
+async def test_another_body_is_refused_though_nobody_of_the_first_group_got_a_card(client: AsyncClient) -> None:
+    key = {"Idempotency-Key": "each"}
+    first = await client.post("/v1/groups", json={"mode": "each", "cards": [WRONG]}, headers=key)
+    assert (first.status_code, first.json()["issued"], first.json()["refused"]) == (201, 0, 1)
+    again = await client.post("/v1/groups", json={"mode": "each", "cards": [WRONG]}, headers=key)
+    assert (again.json()["group"], again.headers.get("idempotency-replayed")) == (first.json()["group"], None)
+    answer = await client.post("/v1/groups", json={"mode": "each", "cards": FAMILY}, headers=key)
+    assert (answer.status_code, code_of(answer)) == (422, "idempotency-key-reused")
+
+
+async def test_the_key_of_a_group_is_taken_for_every_other_operation_too(client: AsyncClient) -> None:
+    key = {"Idempotency-Key": "taken"}
+    await client.post("/v1/groups", json={"mode": "each", "cards": FAMILY}, headers=key)
+    answer = await client.post("/v1/cards", json=declaration("FB0000001"), headers=key)
+    assert (answer.status_code, code_of(answer)) == (422, "idempotency-key-reused")
+
+
+async def test_whoever_was_refused_is_judged_again_on_a_repeat(client: AsyncClient) -> None:
+    """The second member enters tomorrow, which is refused today and is no longer then."""
+    tomorrow = entering("FB0000001", at="2026-12-02T06:00:00Z")
+    body, key = {"mode": "each", "cards": [FAMILY[0], tomorrow]}, {"Idempotency-Key": "each"}
+    first = (await client.post("/v1/groups", json=body, headers=key)).json()
+    assert first["items"][1]["problem"]["errors"][0]["pointer"] == "/cards/1/entry/occurred_at"
+    await client.post("/v1/clock/advance", json={"to": "2026-12-02T06:00:00Z"})
+    again = await client.post("/v1/groups", json=body, headers=key)
+    told = again.json()
+    assert (told["group"], told["issued"], told["refused"]) == (first["group"], 2, 0)
+    assert told["items"][0] == first["items"][0]
+    assert told["items"][1]["card"]["group"] == first["group"]
+    assert "idempotency-replayed" not in again.headers
+
+
+UNREADABLE = declaration("FB0000001", paper={"series": "46", "number": "1234567"})
+
+
+async def test_a_paper_number_that_cannot_be_read_is_told_of_its_card(client: AsyncClient) -> None:
+    whole = await client.post("/v1/groups", json={"cards": [FAMILY[0], UNREADABLE, WRONG]})
+    assert (whole.status_code, code_of(whole)) == (422, "group-refused")
+    assert faults_of(whole) == {
+        "/cards/1/paper/series": "paper-series-malformed",
+        "/cards/2/holder/citizenship": "unknown-state",
+    }
+    each = (await client.post("/v1/groups", json={"mode": "each", "cards": [FAMILY[0], UNREADABLE]})).json()
+    assert (each["issued"], each["refused"]) == (1, 1)
+    assert each["items"][1]["problem"]["errors"][0]["pointer"] == "/cards/1/paper/series"
 
 
 async def test_a_group_has_at_most_fifty_travellers(client: AsyncClient) -> None:

@@ -220,6 +220,30 @@ async def test_a_stay_that_has_ended_is_not_ok(client: AsyncClient) -> None:
     assert (item["answer"], item["reason"], item["last_lawful_day"]) == ("not_ok", "stay_ended", "2027-02-28")
 
 
+async def test_a_card_reported_lost_is_not_ok_until_its_duplicate_is_there(client: AsyncClient) -> None:
+    number = await issued(client)
+    loss = {"kind": "loss", "reason": "left in a taxi"}
+
+    async def lose(*, duplicate: bool) -> None:
+        body = loss | {"duplicate": duplicate}
+        answer = await client.post(f"/v1/cards/{number}/changes", json=body, headers={"If-Match": "*"})
+        assert answer.status_code == 201
+
+    async def told() -> Body:
+        item: Body = (await checked(client, "registration", given("FA1234567"))).json()["items"][0]
+        return item
+
+    await lose(duplicate=False)
+    assert await told() == {
+        "answer": "more_data",
+        "reason": "card_suspended",
+        "sentence": "The card was reported lost, and no duplicate is there yet: ask for the duplicate.",
+        "last_lawful_day": None,
+    }
+    await lose(duplicate=True)
+    assert ((await told())["answer"], (await told())["reason"]) == ("ok", "stay_lawful")
+
+
 async def test_five_hundred_documents_are_checked_at_once_and_no_more(client: AsyncClient) -> None:
     answer = await checked(client, "boarding", *(given(f"FA{index:07}") for index in range(500)))
     assert len(answer.json()["items"]) == 500

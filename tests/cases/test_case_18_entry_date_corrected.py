@@ -4,7 +4,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from tests.api.bodies import Body, entering
-from tests.cases.steps import card_of, change, due, history_of, issue, move_to, overstays, past_stay
+from tests.cases.steps import answered, card_of, change, due, history_of, issue, move_to, overstays, past_stay
 
 
 async def corrected(client: AsyncClient, truly: str) -> tuple[Body, Body]:
@@ -81,3 +81,15 @@ async def test_a_former_stay_corrected_moves_the_end_of_the_present_one(client: 
     assert card["last_lawful_day"] == "2026-11-19"
     await change(client, former, "correction", entry={"occurred_at": "2026-08-11T09:00:00Z"})
     assert (await card_of(client, card["number"]))["last_lawful_day"] == "2026-11-29"
+
+
+async def test_a_corrected_exit_may_share_its_day_with_the_next_entry(client: AsyncClient) -> None:
+    """DOMAIN §5 cases 7 and 18: to have left and come back on one day is lawful; a day later it would be two stays."""
+    former = await past_stay(client, "2026-11-01", "2026-11-10")
+    card = await issue(client, entering(at="2026-11-20T09:00:00Z"))
+    await change(client, former, "correction", exit={"occurred_at": "2026-11-20T06:00:00Z"})
+    body = {"kind": "correction", "reason": "a case", "exit": {"occurred_at": "2026-11-21T06:00:00Z"}}
+    late = await client.post(f"/v1/cards/{former}/changes", json=body, headers={"If-Match": "*"})
+    (fault,) = answered(late, 422)["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/exit/occurred_at", "overlaps-another-stay")
+    assert (await card_of(client, former))["left"]["on"] == card["entered"]["on"] == "2026-11-20"

@@ -7,13 +7,26 @@ import pytest
 from app.domain.application import DocumentFields, HolderFields
 from app.domain.card import Basis, Card, Ground, Host, HostKind, Intended, Particulars, Purpose, State, Status, VisaKind
 from app.domain.changes import Changed, Extension, judged
-from app.domain.corrections import Correction
+from app.domain.corrections import Correction, Removable, require_apart
 from app.domain.errors import Conflict, RuleViolation
 from app.domain.events import FactKind, Source
 from app.domain.identity import BirthDate, DocumentKind, Sex
 from app.domain.number import PaperNumber
 from app.domain.presence import Stay
-from tests.builders import BREST, KAMCHATKA, MOSCOW_AIR, POLICY, at_status, card, crossing, personal, setting, utc, visa
+from tests.builders import (
+    BREST,
+    KAMCHATKA,
+    MOSCOW_AIR,
+    POLICY,
+    at_status,
+    card,
+    crossing,
+    personal,
+    setting,
+    stayed,
+    utc,
+    visa,
+)
 
 ACTIVE = card(State.ACTIVE)
 DECLARED = card()
@@ -77,6 +90,25 @@ def test_a_correction_of_nothing_is_refused(state: State) -> None:
         "reference": "hers",
     }
     refused("", "nothing-corrected", made, person, **as_it_is)
+
+
+@pytest.mark.parametrize(
+    ("made", "as_it_is"),
+    [
+        (ACTIVE, {"entry": crossing("2026-12-02 10:00")}),
+        (LEFT, {"entry": crossing("2026-12-02 10:00")}),
+        (LEFT, {"exit": crossing("2027-01-10 10:00", BREST, "Europe/Minsk")}),
+    ],
+    ids=["entry", "entry of a past stay", "exit"],
+)
+def test_a_crossing_as_it_is_recorded_corrects_nothing(made: Card, as_it_is: dict[str, Any]) -> None:
+    refused("", "nothing-corrected", made, **as_it_is)
+    assert told(correct(made, reference="hers", **as_it_is)) == OF_THE_APPLICATION
+
+
+def test_an_intention_as_it_is_recorded_corrects_nothing_though_cards_lapse_otherwise_by_now() -> None:
+    lapsing_otherwise = replace(DECLARED, lapses_at=utc("2026-12-20 21:00"))
+    refused("", "nothing-corrected", lapsing_otherwise, intended=Intended(begins_on=date(2026, 12, 10)))
 
 
 # The application -----------------------------------------------------------------------------------------------------
@@ -164,6 +196,30 @@ def test_a_name_that_icao_cannot_write_needs_the_latin_form_of_the_document() ->
     done = correct(holder=HolderFields(surname="Өмүрбеков", surname_latin="OMURBEKOV"))
     assert done.personal.holder.surname == "Өмүрбеков"
     assert done.personal.holder.mrz_surname == "OMURBEKOV"
+
+
+@pytest.mark.parametrize(
+    ("typed", "forms"),
+    [
+        (HolderFields(surname="Абдуллоев"), {"surname": "Абдуллоев", "surname_latin": None}),
+        (HolderFields(given_names="Алишер"), {"given_names": "Алишер", "given_names_latin": None}),
+        (HolderFields(given_names=""), {"given_names": "", "given_names_latin": None}),
+        (HolderFields(surname="Абдуллаев", given_names="Али", patronymic="Каримович"), {"patronymic": "Каримович"}),
+        (
+            HolderFields(surname="Абдуллоев", surname_latin="ABDULLOEV"),
+            {"surname": "Абдуллоев", "surname_latin": "ABDULLOEV"},
+        ),
+    ],
+    ids=["surname", "given names", "no given names", "names that were right", "with its form"],
+)
+def test_a_name_corrected_without_its_latin_form_drops_the_old_one(typed: HolderFields, forms: dict[str, Any]) -> None:
+    ali = replace(personal(), holder=replace(personal().holder, surname_latin="ABDULAYEV", given_names_latin="ALLI"))
+    assert correct(person=ali, holder=typed).personal.holder == replace(ali.holder, **forms)
+
+
+def test_the_latin_form_of_another_name_does_not_write_what_icao_cannot() -> None:
+    ali = replace(personal(), holder=replace(personal().holder, surname_latin="ABDULAYEV"))
+    refused("/holder/surname_latin", "latin-form-needed", person=ali, holder=HolderFields(surname="Өмүрбеков"))
 
 
 @pytest.mark.parametrize(
@@ -270,6 +326,142 @@ def test_a_visa_that_grants_fewer_days_than_was_read_makes_no_stay_longer() -> N
     assert judged(done.card, done.personal, [], POLICY).last_lawful_day == date(2027, 1, 18)
     done = correct(done.card, done.personal, visa=replace(granted, days_granted=20))
     assert judged(done.card, done.personal, [], POLICY).last_lawful_day == date(2027, 1, 8)
+
+
+# What should not be recorded at all ----------------------------------------------------------------------------------
+
+EVERYTHING = replace(
+    personal(visa=visa(), host=Host(kind=HostKind.PERSON, name="Пётр", locality=None)),
+    holder=replace(personal().holder, patronymic="Каримович", surname_latin="ABDULAYEV", given_names_latin="ALLI"),
+)
+
+
+def with_everything(state: State) -> Card:
+    return replace(
+        card(state),
+        intended_until=date(2027, 1, 15),
+        intended_checkpoint=MOSCOW_AIR,
+        paper_series="4601",
+        paper_number="0123456",
+        reference="hers",
+        lost_at=utc("2026-12-02 10:00"),
+    )
+
+
+ON_THE_CARD: dict[str, dict[str, Any]] = {
+    Removable.INTENDED_UNTIL: {"intended_until": None},
+    Removable.INTENDED_CHECKPOINT: {"intended_checkpoint": None},
+    Removable.PAPER: {"paper_series": None, "paper_number": None},
+    Removable.REFERENCE: {"reference": None},
+    Removable.LOST: {"lost_at": None},
+}
+
+
+def without(person: Particulars, path: Removable) -> Particulars:
+    """The personal part with what stands at the path gone."""
+    part, _, name = path.rpartition(".")
+    gone: dict[str, Any] = {name: None}
+    if part == "holder":
+        return replace(person, holder=replace(person.holder, **gone))
+    if part == "document":
+        return replace(person, document=replace(person.document, **gone))
+    return person if path in ON_THE_CARD else replace(person, **gone)
+
+
+@pytest.mark.parametrize("state", sorted(NOW))
+@pytest.mark.parametrize("path", Removable)
+def test_what_should_not_be_recorded_is_removed_and_nothing_else(path: Removable, state: State) -> None:
+    made = with_everything(state)
+    done = correct(made, EVERYTHING, removed=(path,))
+    assert told(done) == OF_THE_APPLICATION
+    assert done.card == replace(made, version=2, **ON_THE_CARD.get(path, {}))
+    assert done.personal == without(EVERYTHING, path)
+    assert (done.card, done.personal) != (replace(made, version=2), EVERYTHING)
+
+
+@pytest.mark.parametrize("path", Removable)
+def test_what_is_not_recorded_cannot_be_removed(path: Removable) -> None:
+    nothing = personal(expires_on=None)
+    refused("", "nothing-corrected", person=nothing, removed=(path,))
+    done = correct(person=nothing, removed=(path,), purpose=Purpose.TRANSIT)
+    assert (done.card, done.personal) == (replace(ACTIVE, version=2, purpose=Purpose.TRANSIT), nothing)
+
+
+def test_everything_is_removed_at_once() -> None:
+    done = correct(with_everything(State.ACTIVE), EVERYTHING, removed=tuple(Removable))
+    assert (done.card, done.personal) == (replace(ACTIVE, version=2), personal(expires_on=None))
+
+
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        (Removable.PATRONYMIC, {"holder": HolderFields(patronymic="")}),
+        (Removable.SURNAME_LATIN, {"holder": HolderFields(surname_latin="ABDULLAEV")}),
+        (Removable.GIVEN_NAMES_LATIN, {"holder": HolderFields(given_names_latin="ALI")}),
+        (Removable.EXPIRES_ON, {"document": DocumentFields(expires_on=date(2031, 1, 1))}),
+        (Removable.VISA, {"visa": visa()}),
+        (Removable.HOST, {"host": EVERYTHING.host}),
+        (Removable.INTENDED_UNTIL, {"intended": Intended(until=date(2027, 1, 20))}),
+        (Removable.INTENDED_CHECKPOINT, {"intended": Intended(checkpoint=BREST)}),
+        (Removable.PAPER, {"paper": PaperNumber(series="4601", number="0123456")}),
+        (Removable.REFERENCE, {"reference": "hers"}),
+    ],
+)
+def test_nothing_is_given_and_removed_at_once(path: Removable, given: dict[str, Any]) -> None:
+    made = with_everything(State.ACTIVE)
+    refused("/removed/1", "given-and-removed", made, EVERYTHING, removed=(Removable.LOST, path), **given)
+    assert correct(made, EVERYTHING, removed=(Removable.LOST,), **given).card.lost_at is None
+
+
+def test_beside_what_is_given_something_else_of_the_same_part_is_removed() -> None:
+    typed = HolderFields(surname="Абдуллоев", surname_latin="ABDULLOEV")
+    done = correct(person=EVERYTHING, holder=typed, removed=(Removable.PATRONYMIC,))
+    assert (done.personal.holder.surname, done.personal.holder.patronymic) == ("Абдуллоев", None)
+    intended = Intended(begins_on=date(2027, 1, 20))  # after the day that is removed
+    done = correct(with_everything(State.DECLARED), intended=intended, removed=(Removable.INTENDED_UNTIL,))
+    assert (done.card.intended_from, done.card.intended_until) == (date(2027, 1, 20), None)
+
+
+def test_a_name_that_icao_cannot_write_keeps_its_latin_form() -> None:
+    holder = replace(personal().holder, surname="Өмүрбеков", surname_latin="OMURBEKOV")
+    person = replace(personal(), holder=holder)
+    refused("/holder/surname_latin", "latin-form-needed", person=person, removed=(Removable.SURNAME_LATIN,))
+
+
+def test_a_stay_that_rests_on_a_visa_keeps_it() -> None:
+    on_a_visa = card(State.ACTIVE, basis=Basis.VISA)
+    refused("/visa", "visa-needed", on_a_visa, personal(visa=visa()), removed=(Removable.VISA,))
+    done = correct(on_a_visa, personal(visa=visa()), basis=Basis.VISA_FREE, removed=(Removable.VISA,))
+    assert (done.card.basis, done.personal.visa) == (Basis.VISA_FREE, None)
+
+
+def test_a_stay_that_rested_on_a_visa_at_first_keeps_it_too() -> None:
+    first = Ground(begins_on=None, basis=Basis.VISA, purpose=Purpose.TOURISM, visa_until=date(2027, 1, 31))
+    study = Ground(begins_on=date(2026, 12, 10), basis=Basis.EDUCATION, purpose=Purpose.TOURISM)
+    made = card(State.ACTIVE, basis=Basis.EDUCATION, grounds=(first, study))
+    refused("/visa", "visa-needed", made, personal(visa=visa()), removed=(Removable.VISA,))
+
+
+def test_with_a_visa_its_days_go_from_the_ground_that_was_said_to_rest_on_it() -> None:
+    ground = Ground(
+        begins_on=date(2026, 12, 10),
+        basis=Basis.VISA,
+        purpose=Purpose.TOURISM,
+        visa_until=date(2027, 1, 31),
+        visa_days=30,
+        applied_on=date(2026, 12, 5),
+    )
+    made = card(State.ACTIVE, basis=Basis.VISA, grounds=(ground,))
+    done = correct(made, personal(visa=visa()), basis=Basis.VISA_FREE, removed=(Removable.VISA,))
+    assert done.card.grounds == (Ground(begins_on=date(2026, 12, 10), basis=Basis.VISA_FREE, purpose=Purpose.TOURISM),)
+
+
+def test_without_a_checkpoint_a_declared_card_lapses_at_moscows_midnight() -> None:
+    before = card(zone="Asia/Kamchatka", intended_checkpoint=KAMCHATKA, lapses_at=utc("2026-12-13 12:00"))
+    after = correct(before, removed=(Removable.INTENDED_CHECKPOINT,)).card
+    assert after == replace(DECLARED, version=2)
+    inside = card(State.ACTIVE, zone="Asia/Kamchatka", intended_checkpoint=KAMCHATKA)
+    assert correct(inside, removed=(Removable.INTENDED_CHECKPOINT,)).card.zone == "Asia/Kamchatka"
 
 
 # What the traveller intends ------------------------------------------------------------------------------------------
@@ -476,6 +668,90 @@ def test_only_who_left_can_be_found_not_to_have_left(status: Status) -> None:
     assert refusal.value.extra["action"] == "exit_disproved"
 
 
+# Beside the other stays ----------------------------------------------------------------------------------------------
+
+
+def span(days: str) -> tuple[date, date | None]:
+    """Read "5-10" as days of December 2026; "5-" goes on."""
+    first, _, last = days.partition("-")
+    return date(2026, 12, int(first)), date(2026, 12, int(last)) if last else None
+
+
+def on_days(days: str) -> Card:
+    """The card of a stay on these days of December."""
+    first, last = span(days)
+    return card(State.ACTIVE, entered_on=first) if last is None else stayed(str(first), str(last))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "truly", "other"),
+    [
+        ("10-20", "11-19", "5-10"),
+        ("11-20", "10-20", "5-10"),  # came back on the day of the exit: DOMAIN §5 case 7
+        ("5-9", "5-10", "10-20"),
+        ("5-9", "5-10", "10-"),
+        ("10-20", "6-20", "5-5"),
+        ("10-20", "5-20", "5-5"),  # a day's visit, then the stay
+        ("10-20", "5-5", "5-9"),
+        ("10-20", "5-5", "5-5"),
+        ("10-20", "5-5", "1-5"),
+        ("10-20", "1-4", "5-9"),  # the whole stay, over another one
+        ("1-4", "10-20", "5-9"),
+        ("10-20", "10-", "1-9"),
+    ],
+)
+def test_a_crossing_is_moved_up_to_another_stay(recorded: str, truly: str, other: str) -> None:
+    require_apart(on_days(recorded), on_days(truly), [Stay(*span(other))])
+
+
+@pytest.mark.parametrize(
+    ("recorded", "truly", "other", "pointer"),
+    [
+        ("11-20", "9-20", "5-10", "/entry/occurred_at"),
+        ("10-20", "9-20", "5-10", "/entry/occurred_at"),
+        ("11-20", "1-20", "5-10", "/entry/occurred_at"),
+        ("10-20", "1-20", "5-5", "/entry/occurred_at"),
+        ("10-", "9-", "5-10", "/entry/occurred_at"),
+        ("10-20", "6-7", "5-10", "/entry/occurred_at"),
+        ("10-20", "7-7", "5-9", "/entry/occurred_at"),
+        ("1-5", "1-11", "10-20", "/exit/occurred_at"),
+        ("1-5", "1-6", "5-20", "/exit/occurred_at"),
+        ("1-5", "1-6", "5-5", "/exit/occurred_at"),
+        ("1-5", "1-25", "10-20", "/exit/occurred_at"),
+        ("1-5", "1-11", "10-", "/exit/occurred_at"),
+        ("1-5", "11-12", "10-20", "/exit/occurred_at"),
+        ("1-5", "1-", "10-20", "/exit"),
+        ("1-5", "1-", "5-20", "/exit"),
+    ],
+)
+def test_no_crossing_is_moved_into_another_stay(recorded: str, truly: str, other: str, pointer: str) -> None:
+    apart, (entered_on, left_on) = Stay(date(2026, 11, 1), date(2026, 11, 5)), span(other)
+    with pytest.raises(RuleViolation) as refusal:
+        require_apart(on_days(recorded), on_days(truly), [apart, Stay(entered_on, left_on)])
+    (fault,) = refusal.value.faults
+    assert (fault.pointer, fault.code) == (pointer, "overlaps-another-stay")
+    assert fault.values == {"entered_on": str(entered_on), "left_on": str(left_on or "…")}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "truly", "other"),
+    [
+        ("8-20", "8-20", "5-10"),  # it was at another checkpoint
+        ("8-20", "9-20", "5-10"),
+        ("8-20", "8-25", "5-10"),
+        ("5-12", "3-12", "10-20"),
+        ("5-12", "5-11", "10-20"),
+        ("5-", "5-12", "10-20"),
+    ],
+)
+def test_days_that_were_recorded_twice_before_are_left_or_lessened(recorded: str, truly: str, other: str) -> None:
+    require_apart(on_days(recorded), on_days(truly), [Stay(*span(other))])
+
+
+def test_a_card_without_an_entry_lies_in_no_stay() -> None:
+    require_apart(DECLARED, DECLARED, [Stay(date(2026, 12, 1))])
+
+
 # All at once ---------------------------------------------------------------------------------------------------------
 
 
@@ -490,3 +766,15 @@ def test_each_thing_corrected_is_a_fact_of_its_own_and_all_are_one_version() -> 
     assert (second.entered_on, second.left_on) == (date(2026, 12, 3), date(2027, 1, 10))
     assert (third.reference, third.entered_on, third.left_on) == ("hers", date(2026, 12, 3), date(2027, 1, 9))
     assert done.personal.holder.given_names == "Алишер"
+
+
+def test_a_ground_corrected_to_a_visa_takes_the_days_of_the_visa_that_is_recorded() -> None:
+    day, person = date(2026, 12, 10), personal(visa=visa(valid_until=date(2027, 1, 5), days_granted=None))
+    study = Ground(begins_on=day, basis=Basis.EDUCATION, purpose=Purpose.EDUCATION, until=date(2027, 6, 30))
+    first = Ground(begins_on=None, basis=Basis.VISA_FREE, purpose=Purpose.TOURISM)
+    made = card(State.ACTIVE, basis=Basis.EDUCATION, purpose=Purpose.EDUCATION, grounds=(first, study))
+    by_visa = correct(made, person, basis=Basis.VISA)
+    assert by_visa.card.grounds[1].last_day == date(2027, 1, 5)
+    assert judged(by_visa.card, person, [], POLICY).last_lawful_day == date(2027, 1, 5)
+    back = correct(replace(by_visa.card), person, basis=Basis.VISA_FREE)
+    assert back.card.grounds[1].last_day is None

@@ -119,13 +119,15 @@ def test_a_refused_entry_spends_the_card_and_charges_no_day() -> None:
 def test_what_the_table_does_not_allow_is_a_conflict_and_not_another_version() -> None:
     happenings: list[Callable[[Card], object]] = [
         lambda made: enter(made, crossing(), END),
-        lambda made: enter(made, crossing(), END, late=True),
         lambda made: supersede(made, "B", recorded_at=utc("2026-12-02 10:00")),
         lambda made: refuse(made, at=utc("2026-12-02 10:00")),
     ]
     for happens, state in product(happenings, sorted(set(State) - {State.DECLARED})):
         with pytest.raises(Conflict, match="transition-not-allowed"):
             happens(card(state))
+    for state in set(State) - {State.DECLARED, State.WITHDRAWN, State.SUPERSEDED}:
+        with pytest.raises(Conflict, match="transition-not-allowed"):
+            enter(card(state), crossing(), END, late=True)
 
 
 def test_whoever_came_on_a_lapsed_declaration_has_entered_only_where_that_is_told_later() -> None:

@@ -17,6 +17,7 @@ from app.domain.number import PaperNumber
 from app.services import border, cards, policies
 from app.services.access import Context
 from app.services.cards import Shown
+from app.services.reports import CrossingAt
 from tests.builders import (
     BREST,
     KAMCHATKA,
@@ -110,7 +111,7 @@ async def test_an_exit_without_an_entry_is_recorded_and_flagged_and_invents_noth
     )
 
 
-async def _refused(ctx: Context, number: str, at: border.CrossingAt | None = None) -> Reason:
+async def _refused(ctx: Context, number: str, at: CrossingAt | None = None) -> Reason:
     before = await cards.show(ctx, number)
     crossed = await border.enter(ctx, number, at or crossing_at(), once())
     assert (crossed.decision, crossed.changed) == (Decision.REFUSE, False)

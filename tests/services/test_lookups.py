@@ -8,12 +8,14 @@ import pytest
 
 from app.db.cards import LOOKUP_LIMIT
 from app.domain.card import Card
+from app.domain.checking import Answer, Check, Reason
 from app.domain.errors import RuleViolation
 from app.domain.identity import BirthDate
 from app.domain.number import PaperNumber
+from app.policies import sentences
 from app.services import border, cards, lookups
 from app.services.access import Context
-from app.services.lookups import AccessPurpose, Answer, Check, Match, MatchedBy
+from app.services.lookups import AccessPurpose, Match, MatchedBy
 from tests.builders import (
     NO_CARD,
     advance,
@@ -227,7 +229,7 @@ async def test_the_newest_entry_comes_first_and_the_never_entered_last(ctx: Cont
 # Checks --------------------------------------------------------------------------------------------------------------
 
 
-async def answers(ctx: Context, purpose: AccessPurpose, *asked: lookups.DocumentGiven) -> list[tuple[Answer, str]]:
+async def answers(ctx: Context, purpose: AccessPurpose, *asked: lookups.DocumentGiven) -> list[tuple[Answer, Reason]]:
     return [(one.answer, one.reason) for one in await lookups.check(ctx, asked, purpose)]
 
 
@@ -236,10 +238,10 @@ async def test_checks_are_answered_in_the_order_asked(ctx: Context) -> None:
     await issued(ctx, "FA0000002", entry=entry_at())
     asked = [document_given(number) for number in ("FA0000002", "FA0000009", "FA0000001", "FA0000002")]
     assert await lookups.check(ctx, asked, AccessPurpose.BOARDING) == [
-        Check(answer=Answer.OK, reason="stay_lawful", last_lawful_day=date(2027, 2, 28)),
-        Check(answer=Answer.NOT_OK, reason="no_card"),
-        Check(answer=Answer.OK, reason="card_declared"),
-        Check(answer=Answer.OK, reason="stay_lawful", last_lawful_day=date(2027, 2, 28)),
+        Check(answer=Answer.OK, reason=Reason.STAY_LAWFUL, last_lawful_day=date(2027, 2, 28)),
+        Check(answer=Answer.NOT_OK, reason=Reason.NO_CARD),
+        Check(answer=Answer.OK, reason=Reason.CARD_DECLARED),
+        Check(answer=Answer.OK, reason=Reason.STAY_LAWFUL, last_lawful_day=date(2027, 2, 28)),
     ]
     assert await lookups.check(ctx, [], AccessPurpose.BOARDING) == []
 
@@ -248,26 +250,26 @@ async def test_a_declared_card_is_good_for_boarding_only(ctx: Context) -> None:
     await issued(ctx)
     for purpose in AccessPurpose:
         good = Answer.OK if purpose is AccessPurpose.BOARDING else Answer.NOT_OK
-        assert await answers(ctx, purpose, document_given()) == [(good, "card_declared")]
+        assert await answers(ctx, purpose, document_given()) == [(good, Reason.CARD_DECLARED)]
 
 
 async def test_a_lapsed_declaration_is_not_good(ctx: Context) -> None:
     await issued(ctx)
     await advance(ctx, utc("2026-12-13 21:00"))
-    assert await answers(ctx, AccessPurpose.BOARDING, document_given()) == [(Answer.NOT_OK, "card_lapsed")]
+    assert await answers(ctx, AccessPurpose.BOARDING, document_given()) == [(Answer.NOT_OK, Reason.CARD_LAPSED)]
 
 
 async def test_a_stay_that_has_ended_is_not_good_and_says_since_when(ctx: Context) -> None:
     await issued(ctx, entry=entry_at())
     await advance(ctx, utc("2027-02-28 21:00"))
     [one] = await lookups.check(ctx, [document_given()], AccessPurpose.EMPLOYMENT)
-    assert one == Check(answer=Answer.NOT_OK, reason="stay_ended", last_lawful_day=date(2027, 2, 28))
+    assert one == Check(answer=Answer.NOT_OK, reason=Reason.STAY_ENDED, last_lawful_day=date(2027, 2, 28))
 
 
 async def test_somebody_inside_is_judged_by_the_stay_and_not_by_a_later_declaration(ctx: Context) -> None:
     await issued(ctx, entry=entry_at())
     await issued(ctx, intended=intended("2027-03-01"))
-    assert await answers(ctx, AccessPurpose.EMPLOYMENT, document_given()) == [(Answer.OK, "stay_lawful")]
+    assert await answers(ctx, AccessPurpose.EMPLOYMENT, document_given()) == [(Answer.OK, Reason.STAY_LAWFUL)]
 
 
 async def test_a_shared_passport_without_a_birth_date_needs_more_data(ctx: Context) -> None:
@@ -275,13 +277,17 @@ async def test_a_shared_passport_without_a_birth_date_needs_more_data(ctx: Conte
     await issued(ctx, document=passport())
     without, child, parent = (document_given(birth_date=day) for day in (None, "2020-02-29", "1990-05-12"))
     assert await answers(ctx, AccessPurpose.BOARDING, without, child, parent) == [
-        (Answer.MORE_DATA, "several_holders"),
-        (Answer.OK, "stay_lawful"),
-        (Answer.OK, "card_declared"),
+        (Answer.MORE_DATA, Reason.SEVERAL_HOLDERS),
+        (Answer.OK, Reason.STAY_LAWFUL),
+        (Answer.OK, Reason.CARD_DECLARED),
     ]
 
 
 async def test_a_departed_traveller_has_no_card(ctx: Context) -> None:
     card = await issued(ctx, entry=entry_at())
     await border.leave(ctx, card.number, crossing_at(), once())
-    assert await answers(ctx, AccessPurpose.BOARDING, document_given()) == [(Answer.NOT_OK, "no_card")]
+    assert await answers(ctx, AccessPurpose.BOARDING, document_given()) == [(Answer.NOT_OK, Reason.NO_CARD)]
+
+
+def test_every_reason_of_a_check_has_its_sentence() -> None:
+    assert set(Reason) <= sentences.notes().keys()

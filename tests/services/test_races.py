@@ -27,8 +27,9 @@ from app.domain.history import replay
 from app.domain.identity import Document, DocumentKind
 from app.services import border, cards, changes, clocks, crossings, groups, sandboxes, travellers
 from app.services.access import Context
-from app.services.border import Crossed, Sighting
+from app.services.border import Crossed
 from app.services.cards import Shown
+from app.services.reports import Sighting
 from tests.builders import (
     BREST,
     DEMO_START,

@@ -37,7 +37,7 @@ from app.policies.regimes import policies
 from app.services import border, cards, changes, travellers
 from app.services import history as histories
 from app.services.access import Context, Registry
-from app.services.border import CrossingAt
+from app.services.reports import CrossingAt
 from app.simulation import demo
 from tests.builders import (
     BREST,

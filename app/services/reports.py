@@ -1,0 +1,123 @@
+"""Reports of crossings: what an officer saw and told, made into what can be judged, and sealed beside the fact."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from app.db import people
+from app.domain.application import DocumentFields, HolderFields, seen
+from app.domain.border import Observed, Report
+from app.domain.card import Crossing, Particulars
+from app.domain.clock import MOSCOW, local_day
+from app.domain.errors import violation
+from app.domain.events import Source
+from app.domain.identity import canonical_document_number, state_code
+from app.policies import reference
+from app.services.access import Context, Read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What an officer saw of the traveller: a document as typed, its zone, and the holder where known."""
+
+    holder: HolderFields = field(default_factory=HolderFields)
+    document: DocumentFields = field(default_factory=DocumentFields)
+    lines: Sequence[str] | None = None
+
+    def complete(self, instant: datetime) -> "Seen":
+        """Complete it with the zone; RuleViolation where state or number are nowhere, or the number is none."""
+        today = local_day(instant, MOSCOW)
+        holder, document = seen(self.holder, self.document, self.lines, today=today)
+        for name in ("issuing_state", "number"):
+            if not getattr(document, name):
+                raise violation(f"/document/{name}", "missing")
+        try:
+            canonical_document_number(document.number or "")
+        except ValueError:
+            raise violation("/document/number", "document-number-unfit") from None
+        return Seen(holder=holder, document=document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Who was seen, in full: at least the document's state and number are known."""
+
+    holder: HolderFields
+    document: DocumentFields
+
+    def exact_hash(self, ctx: Context) -> bytes:
+        """Hash what identifies the document: the issuing state and the number."""
+        state, number = self.document.issuing_state or "", self.document.number or ""
+        return ctx.keys.hash("exact", state_code(state), canonical_document_number(number))
+
+    def json(self) -> bytes:
+        """Write it as it is sealed beside the fact."""
+        holder, document = self.holder, self.document
+        return to_json(
+            {
+                "holder": {
+                    "surname": holder.surname,
+                    "given_names": holder.given_names,
+                    "birth_date": holder.birth_date and str(holder.birth_date),
+                    "sex": holder.sex,
+                    "citizenship": holder.citizenship,
+                },
+                "document": {
+                    "type": document.kind,
+                    "number": document.number,
+                    "issuing_state": document.issuing_state,
+                    "expires_on": document.expires_on,
+                },
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossingAt:
+    """A crossing as it is reported; `occurred_at` None means now, `versions` None any version of the card."""
+
+    checkpoint: str
+    occurred_at: datetime | None
+    versions: frozenset[int] | None = None
+    source: Source = Source.OFFICER
+    confidence: float | None = None
+    scan_id: str | None = None
+    observed: Observed | None = None
+    sighting: Sighting | None = None
+
+    def seen(self, instant: datetime) -> Seen | None:
+        """Tell who was seen, if anything was shown."""
+        return self.sighting.complete(instant) if self.sighting else None
+
+
+async def report_of(
+    ctx: Context, read: Read, at: CrossingAt, known: Particulars | None = None, *, traveller_id: UUID | None = None
+) -> Report:
+    """Make a report that can be judged; RuleViolation for an unknown checkpoint, a future instant, a wrong zone.
+
+    What was shown is compared with the documents of the traveller, and a birth date with the one that is `known`.
+    """
+    checkpoint = reference.checkpoints().get(at.checkpoint)
+    if checkpoint is None:
+        raise violation("/checkpoint", "unknown-checkpoint", code=at.checkpoint)
+    if at.occurred_at is not None and at.occurred_at > read.instant:
+        raise violation("/occurred_at", "in-the-future")
+    crossing = Crossing(checkpoint=at.checkpoint, occurred_at=at.occurred_at or read.instant, zone=checkpoint.zone)
+    shown, fits = at.seen(read.instant), True
+    if shown and traveller_id:
+        held = await ctx.read(people.DOCUMENTS, traveller_id=traveller_id)
+        fits = shown.exact_hash(ctx) in {row["exact_hash"] for row in held.rows}
+        if fits and known and shown.holder.birth_date:
+            fits = shown.holder.birth_date.agrees_with(known.holder.birth_date)
+    return Report(
+        crossing=crossing,
+        source=at.source,
+        confidence=at.confidence,
+        scan_id=at.scan_id,
+        observed=at.observed,
+        fits=fits,
+        expires_on=shown.document.expires_on if shown else None,
+    )
