@@ -19,7 +19,7 @@ from rich.table import Table
 
 from app import config
 from app.config import ConfigurationError, Mode, Settings
-from app.db import engine, schema
+from app.db import databases, schema
 from app.db.engine import Duplicate, Unavailable
 from app.db.schema import SchemaNotAtHeadError
 from app.db.vault import WrongMasterKeyError
@@ -64,7 +64,7 @@ def _fail(message: str) -> NoReturn:
 
 @asynccontextmanager
 async def _registry(settings: Settings) -> AsyncIterator[Registry]:
-    db = engine.connect(settings.database_url, pool_size=1)
+    db = databases.connect(settings.database_url, pool_size=1)
     house = await open_registry(settings, db)
     try:
         yield house
@@ -169,7 +169,7 @@ def migrate() -> None:
     url = config.load().database_url
 
     async def wait() -> None:
-        db = engine.connect(url, pool_size=1)
+        db = databases.connect(url, pool_size=1)
         await wait_for(db)
         await db.close()
 

@@ -36,7 +36,7 @@ from app.api import (
 from app.api.envelope import Bodies, Envelope
 from app.api.security import Authenticate
 from app.config import Mode, Settings
-from app.db import engine, schema
+from app.db import databases, schema
 from app.db import sandboxes as worlds
 from app.db.engine import Database, Unavailable
 from app.db.vault import MasterKey
@@ -105,7 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        db = engine.connect(settings.database_url, pool_size=settings.pool_size)
+        db = databases.connect(settings.database_url, pool_size=settings.pool_size)
         app.state.registry = await open_registry(settings, db)
         gc.collect()
         gc.freeze()  # what stands now stays: collections need not walk through it while requests wait

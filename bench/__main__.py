@@ -16,7 +16,7 @@ import asyncpg
 from rich.console import Console
 
 from app.config import Settings
-from app.db import engine, schema
+from app.db import databases, schema
 from app.main import open_registry
 from app.services import cards, sandboxes
 from app.services.access import Context
@@ -94,7 +94,7 @@ def _report(name: str, rounds: Sequence[tuple[Measured, Measured]]) -> None:
 
 async def _fill(url: str) -> tuple[str, str, list[str]]:
     """Issue cards through the services; give the key, the world and the numbers."""
-    db = engine.connect(url)
+    db = databases.connect(url)
     house = await open_registry(Settings(database_url=url, master_key=MASTER_KEY), db)
     sandbox, made = await sandboxes.create(house, name="bench", at=_AT)
     caller = await house.caller(made.key)

@@ -19,7 +19,7 @@ import httpx2
 from rich.console import Console
 
 from app.config import Settings, dice
-from app.db import engine, particulars, schema
+from app.db import databases, particulars, schema
 from app.db.sandboxes import KeyHolder
 from app.domain import number as numbers
 from app.domain.card import Basis, Particulars
@@ -118,7 +118,7 @@ def _compare(ours: Server, key: str) -> None:
 
 async def _fill(url: str) -> str:
     """Copy open cards into a new sandbox, sealed as services seal them; give its key."""
-    db = engine.connect(url)
+    db = databases.connect(url)
     house = await open_registry(Settings(database_url=url, master_key=MASTER_KEY), db)
     _, made = await sandboxes.create(house, name="bench", at=_AT)
     caller = await house.caller(made.key)

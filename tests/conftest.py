@@ -23,7 +23,10 @@ import pytest
 
 from app import config as app_config
 from app.db import schema
-from app.db.engine import Database, PostgreSQL, SQLite, connect
+from app.db.databases import connect
+from app.db.engine import Database
+from app.db.postgresql import PostgreSQL
+from app.db.sqlite import SQLite
 from app.db.vault import MasterKey
 from app.policies.regimes import policies
 from app.services import sandboxes

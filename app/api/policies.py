@@ -67,6 +67,7 @@ class PolicyDocument(BaseModel):
     title: _Row
     declaration_grace_days: _Row
     declaration_window: _Row | None = None
+    reminders: list[_Row] | None = None
     exemptions: list[_Row]
     declarations: list[_Row] | None = None
     regimes: list[_Row]

@@ -1,6 +1,6 @@
 """Sandboxes, their worlds, keys and clocks: statements, and rows as domain objects."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +13,11 @@ from app.db.tables import (
     api_keys,
     cards,
     documents,
+    dues,
     facts,
     feed,
     idempotency,
+    outbox,
     policies,
     salts,
     sandboxes,
@@ -68,31 +70,40 @@ class Sandbox:
 
 _CLOCK = (sandboxes.c.clock_mode, sandboxes.c.anchor_real, sandboxes.c.anchor_sim, sandboxes.c.speed)
 
+_BEHIND = (
+    sandboxes.c.expires_at,
+    sandboxes.c.sandbox_id,
+    sandboxes.c.world_id,
+    sandboxes.c.epoch,
+    sandboxes.c.policy,
+    sandboxes.c.drafts,
+    policies.c.document,
+    *_CLOCK,
+    world_keys.c.version,
+    world_keys.c.wrapped_seal_key,
+    world_keys.c.wrapped_hash_key,
+    RealNow().label("real_now"),
+)
+_OF_WORLD = world_keys.c.world_id == sandboxes.c.world_id
+_IN_FORCE = and_(policies.c.sandbox_id == sandboxes.c.sandbox_id, policies.c.policy_id == sandboxes.c.policy)
+
 _KEY_HOLDER = (
     select(
         api_keys.c.prefix,
         api_keys.c.role,
         api_keys.c.scopes,
         api_keys.c.expires_at.label("key_expires_at"),
-        sandboxes.c.expires_at,
-        sandboxes.c.sandbox_id,
-        sandboxes.c.world_id,
-        sandboxes.c.epoch,
-        sandboxes.c.policy,
-        sandboxes.c.drafts,
-        policies.c.document,
-        *_CLOCK,
-        world_keys.c.version,
-        world_keys.c.wrapped_seal_key,
-        world_keys.c.wrapped_hash_key,
-        RealNow().label("real_now"),
+        *_BEHIND,
     )
     .join(sandboxes, sandboxes.c.sandbox_id == api_keys.c.sandbox_id)
-    .join(world_keys, world_keys.c.world_id == sandboxes.c.world_id)
-    .outerjoin(
-        policies, and_(policies.c.sandbox_id == sandboxes.c.sandbox_id, policies.c.policy_id == sandboxes.c.policy)
-    )
+    .join(world_keys, _OF_WORLD)
+    .outerjoin(policies, _IN_FORCE)
     .where(api_keys.c.key_hash == bindparam("key_hash"), api_keys.c.revoked_at.is_(None))
+)
+_SANDBOX_ITSELF = (
+    select(*_BEHIND)
+    .select_from(sandboxes.join(world_keys, _OF_WORLD).outerjoin(policies, _IN_FORCE))
+    .where(sandboxes.c.sandbox_id == bindparam("sandbox_id"))
 )
 
 _USED = (
@@ -108,16 +119,43 @@ async def key_holder(db: Database, master: MasterKey, key_hash: bytes) -> KeyHol
     if not rows:
         return None
     row = rows[0]
-    ends = [at for at in (row["key_expires_at"], row["expires_at"]) if at is not None]
-    seconds_left = (min(ends) - row["real_now"]).total_seconds() if ends else None
-    if seconds_left is not None and seconds_left <= 0:
-        return None
     with suppress(Busy):  # when it was last used is not worth a refusal
         await db.run(_USED, of_key_hash=key_hash)
-    return KeyHolder(
+    return _holder(
+        rows,
+        master,
         prefix=row["prefix"],
         role=row["role"],
         scopes=frozenset(row["scopes"].split()),
+        expires_at=row["key_expires_at"],
+    )
+
+
+async def acting_in(db: Database, master: MasterKey, sandbox_id: UUID, *, prefix: str) -> KeyHolder | None:
+    """Load what the registry needs to act in a sandbox by itself, without a key; `prefix` is how facts name it."""
+    rows = await db.all(_SANDBOX_ITSELF, sandbox_id=sandbox_id)
+    return _holder(rows, master, prefix=prefix, role=None, scopes=frozenset(), expires_at=None) if rows else None
+
+
+def _holder(
+    rows: Sequence[Row],
+    master: MasterKey,
+    *,
+    prefix: str,
+    role: str | None,
+    scopes: frozenset[str],
+    expires_at: datetime | None,
+) -> KeyHolder | None:
+    """Read a row for each version of the world's keys; None once the key or the sandbox has expired."""
+    row = rows[0]
+    ends = [at for at in (expires_at, row["expires_at"]) if at is not None]
+    seconds_left = (min(ends) - row["real_now"]).total_seconds() if ends else None
+    if seconds_left is not None and seconds_left <= 0:
+        return None
+    return KeyHolder(
+        prefix=prefix,
+        role=role,
+        scopes=scopes,
         sandbox_id=row["sandbox_id"],
         world_id=row["world_id"],
         epoch=row["epoch"],
@@ -302,7 +340,7 @@ _ABANDONED = (
 _EXPIRED = select(sandboxes.c.sandbox_id, sandboxes.c.world_id).where(sandboxes.c.expires_at <= RealNow())
 _PURGES = [
     delete(table).where(table.c.world_id == bindparam("of_world_id", type_=table.c.world_id.type))
-    for table in (feed, facts, cards, documents, travellers, salts, world_keys, worlds)
+    for table in (outbox, dues, feed, facts, cards, documents, travellers, salts, world_keys, worlds)
 ]
 
 

@@ -42,6 +42,7 @@ worlds = Table(
     Column("world_id", Uuid, primary_key=True),
     Column("forked_from", Uuid),
     Column("created_at", Instant, nullable=False),
+    Column("fed", BigInteger, nullable=False, server_default=text("0"), comment="the last position of its feed"),
 )
 
 world_keys = Table(
@@ -282,12 +283,84 @@ facts = Table(
     ),  # the same scan twice
 )
 
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("world_id", Uuid, primary_key=True),
+    Column("fact_id", Uuid, primary_key=True),
+    comment="facts without a place in the feed yet; identifiers are made in order",
+)
+
 feed = Table(
     "feed",
     metadata,
     Column("world_id", Uuid, primary_key=True),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("fact_id", Uuid, nullable=False),
+)
+
+# sorts by bytes on both databases, as the domain does
+_PLAIN_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+
+dues = Table(
+    "dues",
+    metadata,
+    Column("world_id", Uuid, primary_key=True),
+    Column("card_number", _PLAIN_TEXT, primary_key=True),
+    Column("kind", _PLAIN_TEXT, primary_key=True),
+    Column("duty", _PLAIN_TEXT, primary_key=True, comment="of a deadline; of a reminder the days; else empty"),
+    Column("due_at", Instant, primary_key=True),
+    Column("due_on", Date, nullable=False, comment="the local day of that instant"),
+    Column("zone", Text, nullable=False),
+    Column("known_at", Instant, nullable=False, comment="when what makes it due was recorded"),
+    Column("fact_id", Uuid, comment="of the announcement, once it is made"),
+    Index(
+        "ix_dues_due_at",
+        "world_id",
+        "due_at",
+        "kind",
+        "card_number",
+        "duty",
+        sqlite_where=literal_column("fact_id IS NULL"),
+        postgresql_where=literal_column("fact_id IS NULL"),
+    ),  # what is to be announced, in order
+    Index(
+        "ix_dues_fact_id",
+        "world_id",
+        "fact_id",
+        sqlite_where=literal_column("fact_id IS NOT NULL"),
+        postgresql_where=literal_column("fact_id IS NOT NULL"),
+    ),  # the announcements just made
+    comment="what the clock will make due, and what it has",
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("sandbox_id", Uuid, ForeignKey("sandboxes.sandbox_id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("asked", Json, nullable=False, comment="what the work is, nothing personal"),
+    Column("done", BigInteger, nullable=False, server_default=text("0")),
+    Column("total", BigInteger),
+    Column("counts", Json),
+    Column("result", Json),
+    Column("sealed", LargeBinary, comment="what only the answer may show: a new key"),
+    Column("problem", Json),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Column("leased_until", Instant, comment="another worker may take the job over afterwards"),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    Index("ix_jobs_sandbox_id", "sandbox_id", "job_id"),  # list; is one of a kind under way
+    Index(
+        "ix_jobs_open",
+        "job_id",
+        sqlite_where=literal_column("state IN ('queued', 'running')"),
+        postgresql_where=literal_column("state IN ('queued', 'running')"),
+    ),  # the next one to work on
 )
 
 idempotency = Table(

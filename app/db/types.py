@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Dialect, LargeBinary, Text, TypeDecorator
+from sqlalchemy import ColumnElement, Dialect, LargeBinary, Text, TypeDecorator, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -92,12 +93,42 @@ class Hashes(TypeDecorator[Sequence[bytes]]):
         return json.dumps([one.hex() for one in value])
 
 
+class Texts(TypeDecorator[Sequence[str]]):
+    """A list of texts as one parameter: an array, or on SQLite JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the database's type."""
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        """Write the list."""
+        return value if value is None or dialect.name == "postgresql" else json.dumps(value)
+
+
+class Ids(TypeDecorator[Sequence[UUID]]):
+    """A list of identifiers as one parameter: an array, or on SQLite JSON of their hex."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the database's type."""
+        return dialect.type_descriptor(ARRAY(Uuid()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Sequence[UUID] | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        """Write the list."""
+        return value if value is None or dialect.name == "postgresql" else json.dumps([one.hex for one in value])
+
+
 class AnyOf(ColumnElement[bool]):
-    """`column` is one of the hashes in the one parameter `bind`: IN without a statement for each length."""
+    """`column` is one of those in the one parameter `bind`: IN without a statement for each length."""
 
     inherit_cache = False
 
-    def __init__(self, column: ColumnElement[bytes], bind: BindParameter[Sequence[bytes]]) -> None:
+    def __init__(self, column: ColumnElement[Any], bind: BindParameter[Any]) -> None:
         self.column = column
         self.bind = bind
 
@@ -109,8 +140,35 @@ def _any_postgresql(element: AnyOf, compiler: SQLCompiler, **options: Any) -> st
 
 @compiles(AnyOf, "sqlite")
 def _any_sqlite(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
-    hashes = compiler.process(element.bind, **options)
-    return f"{compiler.process(element.column, **options)} IN (SELECT unhex(value) FROM json_each({hashes}))"  # noqa: S608  compiled parts
+    value = "unhex(value)" if isinstance(element.bind.type, Hashes) else "value"
+    listed = compiler.process(element.bind, **options)
+    return f"{compiler.process(element.column, **options)} IN (SELECT {value} FROM json_each({listed}))"  # noqa: S608  compiled parts
+
+
+class PlacedId(ColumnElement[UUID]):
+    """An identifier of version 7 that holds a place in a world's feed: unique there, and made without a round trip.
+
+    `prefix` is its first seventeen hexadecimal digits, the real time and the version; `place` the rest.
+    """
+
+    inherit_cache = False
+    type = Uuid()
+
+    def __init__(self, prefix: BindParameter[str], place: ColumnElement[int]) -> None:
+        self.prefix = prefix
+        self.place = place
+
+
+@compiles(PlacedId, "postgresql")
+def _placed_postgresql(element: PlacedId, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    prefix, place = compiler.process(element.prefix, **options), compiler.process(element.place, **options)
+    return f"({prefix} || lpad(to_hex({place}), 15, '0'))::uuid"
+
+
+@compiles(PlacedId, "sqlite")
+def _placed_sqlite(element: PlacedId, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    prefix, place = compiler.process(element.prefix, **options), compiler.process(element.place, **options)
+    return f"({prefix} || printf('%015x', {place}))"
 
 
 class RealNow(ColumnElement[datetime]):

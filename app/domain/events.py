@@ -29,7 +29,25 @@ class FactKind(StrEnum):
     LINKED = "traveller.linked"
     MERGED = "traveller.merged"
     UNMERGED = "traveller.unmerged"
+    LAPSED = "card.lapsed"
+    STAY_ENDING = "stay.ending"
+    STAY_ENDED = "stay.ended"
+    DEADLINE_NEAR = "deadline.near"
+    DEADLINE_MISSED = "deadline.missed"
+    ANNOUNCEMENT_WITHDRAWN = "announcement.withdrawn"
 
+
+ANNOUNCEMENTS = frozenset(
+    {
+        FactKind.LAPSED,
+        FactKind.STAY_ENDING,
+        FactKind.STAY_ENDED,
+        FactKind.DEADLINE_NEAR,
+        FactKind.DEADLINE_MISSED,
+        FactKind.ANNOUNCEMENT_WITHDRAWN,
+    }
+)
+"""Facts that time brings about, and that change no card."""
 
 CROSSINGS = frozenset({FactKind.ENTERED, FactKind.DEPARTED, FactKind.REFUSED, FactKind.CROSSING})
 """Facts whose sealed part is who was seen; that of others is the personal part of the card."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TypeVar
 
+from app.domain.announcing import Reminder
 from app.domain.card import Visa
 from app.domain.clock import end_of_day, instant_text
 from app.domain.conditions import Row, Sure, Traveller
@@ -103,6 +104,7 @@ class Policy:
     regimes: tuple[Regime, ...]
     duties: tuple[Duty, ...]
     declaration_terms: DeclarationTerms | None = None
+    reminders: tuple[Reminder, ...] = ()
     drafts: frozenset[str] = frozenset()
     """Drafts that are switched on."""
     _terms: dict[Traveller, Terms] = field(default_factory=dict, init=False, compare=False, repr=False)

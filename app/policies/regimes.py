@@ -10,6 +10,7 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import TypedDict
 
+from app.domain.announcing import Reminder, ReminderOf
 from app.domain.card import Basis, Purpose
 from app.domain.conditions import Condition, Sure
 from app.domain.declaring import DeclarationTerms
@@ -77,7 +78,7 @@ def read_json(document: str) -> Policy:
 def read_policy(document: Row) -> Policy:
     """Read a policy; BrokenData with file and line when anything is missing, unknown or without a source."""
     document.only(
-        *("policy", "version", "title", "declaration_grace_days", "declaration_window"),
+        *("policy", "version", "title", "declaration_grace_days", "declaration_window", "reminders"),
         *("exemptions", "declarations", "regimes", "deadlines"),
     )
     title = document.row("title")
@@ -88,13 +89,14 @@ def read_policy(document: Row) -> Policy:
         title={language: title.text(language) for language in ("en", "ru")},
         declaration_grace_days=_grace(document.row("declaration_grace_days")),
         declaration_terms=_window(document.row("declaration_window")) if document.has("declaration_window") else None,
+        reminders=tuple(_reminder(row) for row in _optional(document, "reminders")),
         exemptions=tuple(_exemption(row) for row in document.rows("exemptions")),
         declarations=tuple(_declaration(row) for row in _optional(document, "declarations")),
         regimes=tuple(_regime(row) for row in _some(document, "regimes")),
         duties=tuple(_duty(row) for row in document.rows("deadlines")),
     )
     rows = [row for key in ("exemptions", "declarations", "regimes", "deadlines") for row in _optional(document, key)]
-    if len(rows) > _MOST_ROWS:
+    if len(rows) + len(policy.reminders) > _MOST_ROWS:
         problem = f"at most {_MOST_ROWS} rows"
         raise document.broken(problem)
     reading.unique(rows, "id")
@@ -135,6 +137,11 @@ def _window(row: Row) -> DeclarationTerms:
         emergency_hours=_figure(row, "emergency_hours", least=0, most=closes),
         **_sourced(row),
     )
+
+
+def _reminder(row: Row) -> Reminder:
+    row.only("of", "days", "source", "sure")
+    return Reminder(of=row.choice("of", ReminderOf), days=_figure(row, "days"), **_sourced(row))
 
 
 # What all rows have --------------------------------------------------------------------------------------------------

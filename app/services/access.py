@@ -5,7 +5,7 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -22,10 +22,13 @@ from app.domain.errors import Forbidden, Unknown
 from app.domain.policy import Policy
 from app.policies.regimes import read_json
 
+REGISTRY = "registry"
+"""How facts name the registry where it acts by itself."""
 _TRUST_SECONDS = 60
 """How long a process trusts what it loaded about a key; the epoch tells of changes long before."""
 _CACHED_CALLERS = 10_000
 _KEPT_POLICIES = 1_000
+_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _TRIES = 50
 """Somebody wins in every round of a race, so this is how many may compete for one person before one is told to wait."""
 
@@ -108,11 +111,19 @@ class Registry:
     policies: Mapping[str, Policy]
     _policies: dict[tuple[str, str | None, frozenset[str]], Policy] = field(default_factory=dict)
     _callers: dict[bytes, tuple[KeyHolder, float]] = field(default_factory=dict)
+    _last_id: int = 0
 
     def new_id(self, real: datetime, sequence: int = 0) -> UUID:
-        """Make an identifier that sorts by real time (RFC 9562 version 7), then by `sequence` within a unit of work."""
-        stamp = int(real.timestamp() * 1000) << 80 | 7 << 76 | sequence << 64 | 2 << 62
-        return UUID(int=stamp | int.from_bytes(self.dice(8), "big") >> 2)
+        """Make an identifier that sorts by real time in microseconds, then by `sequence` within a unit of work.
+
+        Of RFC 9562 version 7. Those of one process only grow, though its database's clock may tick in milliseconds.
+        """
+        since = real - _UNIX
+        ticks = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        self._last_id = max(ticks << 10 | sequence, self._last_id + 1)
+        (millis, micros), place = divmod(self._last_id >> 10, 1000), self._last_id & 1023
+        stamp = millis << 80 | 7 << 76 | micros << 64 | 2 << 62 | place << 52
+        return UUID(int=stamp | int.from_bytes(self.dice(7), "big") >> 4)
 
     def new_key(self) -> str:
         """Make an API key of 256 random bits."""
@@ -134,6 +145,10 @@ class Registry:
         trusted = _TRUST_SECONDS if holder.seconds_left is None else min(_TRUST_SECONDS, holder.seconds_left)
         self._callers[key_hash] = holder, now + trusted
         return holder
+
+    async def itself(self, sandbox_id: UUID) -> KeyHolder | None:
+        """Load what is needed to act in a sandbox without anybody's key; None when it has gone or expired."""
+        return await sandboxes.acting_in(self.db, self.master, sandbox_id, prefix=REGISTRY)
 
     def policy_of(self, caller: KeyHolder) -> Policy:
         """Tell the policy in force for a caller: one that comes with the registry, or the sandbox's own."""
@@ -174,7 +189,7 @@ def hash_of(key: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One call of a use case: the registry and who calls, with the key they came with."""
+    """One call of a use case: the registry and who calls, with the key they came with; empty where nobody calls."""
 
     registry: Registry
     caller: KeyHolder
@@ -222,8 +237,11 @@ class Context:
 
     async def reloaded(self) -> "Context":
         """Load the caller again: the sandbox has changed since. Unknown when the key is no longer good."""
-        self.registry.forget(self.key)
-        caller = await self.registry.caller(self.key)
+        if self.key:
+            self.registry.forget(self.key)
+            caller = await self.registry.caller(self.key)
+        else:
+            caller = await self.registry.itself(self.caller.sandbox_id)
         if caller is None:
             raise Unknown("key-unknown") from None
         return replace(self, caller=caller)
@@ -242,6 +260,12 @@ class Context:
         if sealed.salt is None:
             return None
         return self.caller.keys[sealed.key_version].open(sealed.sealed, salt=sealed.salt, row=row)
+
+
+async def acting_in(registry: Registry, sandbox_id: UUID) -> Context | None:
+    """Call use cases as the registry itself, without a key and its scopes; None when the sandbox has gone."""
+    caller = await registry.itself(sandbox_id)
+    return Context(registry, caller, "") if caller else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ async def _on_card(
     facts = [replace(facts[0], outcome=answer), *facts[1:]]
     steps = [
         *([card_step(ctx, card, after)] if outcome.card else []),
-        *fact_steps(ctx, read, facts, card.traveller_id, personal=(salt, seen.json()) if seen else None),
+        *fact_steps(ctx, read.real_now, facts, card.traveller_id, personal=(salt, seen.json()) if seen else None),
         *await other_steps(ctx, read, before=card, after=after),
         *remember(ctx, read, attempt, answer=answer),
     ]

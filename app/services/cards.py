@@ -119,7 +119,7 @@ async def prepare(ctx: Context, application: Application, attempt: Attempt, grou
             **({"visa_hash": visa_hash} if visa_hash else {}),
             **seal(ctx, person.salt, clear, f"cards/{card.number}").columns(),
         ),
-        *fact_steps(ctx, read, facts, person.traveller_id, personal=(person.salt, clear)),
+        *fact_steps(ctx, read.real_now, facts, person.traveller_id, personal=(person.salt, clear)),
         *remember(ctx, read, attempt, card=(card.number, card.version)),
     ]
     unit = Unit(steps=steps, traveller_id=person.traveller_id, version=person.version)

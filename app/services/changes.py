@@ -136,7 +136,7 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
     steps = [
         *document_steps,
         _card_step(ctx, held, after, clear if sealed else None),
-        *fact_steps(ctx, read, facts, card.traveller_id, personal=sealed),
+        *fact_steps(ctx, read.real_now, facts, card.traveller_id, personal=sealed),
         *await other_steps(ctx, read, before=card, after=after),
         *remember(ctx, read, attempt, card=(after.number, after.version)),
     ]
@@ -275,7 +275,7 @@ async def _duplicated(ctx: Context, read: Read, held: _Held, change: Loss, attem
             **rows.columns_of(duplicate),
             **sealed,
         ),
-        *fact_steps(ctx, read, facts, held.card.traveller_id, personal=(held.salt, held.clear)),
+        *fact_steps(ctx, read.real_now, facts, held.card.traveller_id, personal=(held.salt, held.clear)),
         *remember(ctx, read, attempt, card=(number, duplicate.version)),
     ]
     await store(ctx, steps, traveller_id=held.card.traveller_id, version=read.head["traveller_version"])

@@ -166,7 +166,7 @@ async def _record(ctx: Context, read: Read, case: _Case, person: _Person | None,
     traveller_id = person.traveller_id if person else None
     steps = [
         *new_salt,
-        *fact_steps(ctx, read, [fact], traveller_id, personal=(salt, case.seen.json())),
+        *fact_steps(ctx, read.real_now, [fact], traveller_id, personal=(salt, case.seen.json())),
         *remember(ctx, read, attempt, answer=answer),
     ]
     await store(ctx, steps, traveller_id=traveller_id, version=person.version if person else None)

@@ -69,7 +69,7 @@ async def record_met(
     if on != today:  # of a past day only the day is known: its last second
         told = replace(told, occurred_at=end_of_day(on, card.zone) - timedelta(seconds=1), occurred_on=on)
     steps = [
-        *fact_steps(ctx, read, [told], card.traveller_id),
+        *fact_steps(ctx, read.real_now, [told], card.traveller_id),
         *remember(ctx, read, attempt, answer=_as_answer(deadline)),
     ]
     await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])

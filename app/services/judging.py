@@ -21,9 +21,9 @@ from app.domain.life import judged_anew
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 from app.domain.stay import ending
-from app.services.access import Context, Read, Registry, Role, unit_of_work
+from app.services.access import Context, Read, Registry, acting_in, unit_of_work
 from app.services.recording import card_step, fact_steps, store
-from app.services.sandboxes import add_key_for, every, revoke_key_of
+from app.services.sandboxes import every
 
 _PAGE = 500
 
@@ -46,20 +46,12 @@ async def judge_anew(ctx: Context) -> int:
 
 
 async def judge_everywhere(registry: Registry) -> list[tuple[Sandbox, int]]:
-    """Judge the open cards of every sandbox anew: the operator's, after a policy of the registry has changed.
-
-    Each sandbox is entered with a key made for it and revoked at once.
-    """
-    judged = []
-    for sandbox in await every(registry):
-        made = await add_key_for(registry, sandbox.sandbox_id, name="judging anew", role=Role.TESTER)
-        caller = await registry.caller(made.key)
-        try:
-            if caller is not None:  # its time to live may just have ended
-                judged.append((sandbox, await judge_anew(Context(registry, caller, made.key))))
-        finally:
-            await revoke_key_of(registry, sandbox.sandbox_id, made.prefix)
-    return judged
+    """Judge the open cards of every sandbox anew: the operator's, after a policy of the registry has changed."""
+    return [
+        (sandbox, await judge_anew(ctx))
+        for sandbox in await every(registry)
+        if (ctx := await acting_in(registry, sandbox.sandbox_id))  # its time to live may just have ended
+    ]
 
 
 def _judged_by(policy: Policy, card: Card, traveller: Traveller | None, stays: Collection[Stay]) -> Card:
@@ -93,11 +85,11 @@ async def open_cards(ctx: Context, after: str) -> list[OpenCard]:
     found = []
     for one in by_number.values():
         card = rows.card_of(one[0])
-        found.append(OpenCard(card, _traveller(ctx, one[0], card), rows.other_stays(one)))
+        found.append(OpenCard(card, rough_traveller_of(ctx, one[0], card), rows.other_stays(one)))
     return found
 
 
-def _traveller(ctx: Context, row: Mapping[str, Any], card: Card) -> Traveller | None:
+def rough_traveller_of(ctx: Context, row: Mapping[str, Any], card: Card) -> Traveller | None:
     """Tell what the rules ask, opening only what has a visa: there are many cards, and most have none.
 
     None of a forgotten holder, as `traveller_of`.
@@ -135,7 +127,7 @@ async def _judge(ctx: Context, number: str) -> bool:
         source=Source.REGISTRY,
         reason="policy",
     )
-    steps = [card_step(ctx, card, after), *fact_steps(ctx, read, [told], card.traveller_id)]
+    steps = [card_step(ctx, card, after), *fact_steps(ctx, read.real_now, [told], card.traveller_id)]
     await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])
     return True
 
@@ -186,4 +178,4 @@ async def _judged_steps(ctx: Context, read: Read, number: str, stays: Sequence[S
     )
     where = {"world_id": ctx.caller.world_id, "number": number}
     step = changed(cards, where, **rows.changed_columns(card, after))
-    return [step, *fact_steps(ctx, read, [told], card.traveller_id)]
+    return [step, *fact_steps(ctx, read.real_now, [told], card.traveller_id)]

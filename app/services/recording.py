@@ -3,18 +3,19 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from app.db import cards as rows
 from app.db import journal
 from app.db.cards import Sealed
 from app.db.engine import Duplicate
-from app.db.tables import cards, sandboxes, travellers
-from app.db.write import Step, changed, held, write, write_all
+from app.db.tables import cards, outbox, sandboxes, travellers
+from app.db.write import Step, added, changed, held, write, write_all
 from app.domain.card import Card
 from app.domain.errors import Conflict
 from app.domain.events import Fact
-from app.services.access import Context, RaceLostError, Read
+from app.services.access import Context, RaceLostError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +40,16 @@ def card_step(ctx: Context, before: Card, after: Card) -> Step:
 
 def fact_steps(
     ctx: Context,
-    read: Read,
+    real: datetime,
     facts: Sequence[Fact],
     traveller_id: UUID | None,
     *,
     personal: tuple[Salt, bytes] | None = None,
 ) -> list[Step]:
-    """Store facts in their order; the first carries `personal`, the salt and the clear bytes, where there are any."""
+    """Store facts in their order, and remember that they have no place in the feed yet.
+
+    The first carries `personal`, the salt and the clear bytes, where there are any.
+    """
     steps = []
     for fact in facts:
         sealed = seal(ctx, *personal, f"facts/{fact.fact_id}") if personal and fact is facts[0] else None
@@ -54,10 +58,11 @@ def fact_steps(
                 fact,
                 world_id=ctx.caller.world_id,
                 traveller_id=traveller_id,
-                written_at=read.real_now,
+                written_at=real,
                 sealed=sealed,
             ),
         )
+        steps.append(added(outbox, world_id=ctx.caller.world_id, fact_id=fact.fact_id))
     return steps
 
 

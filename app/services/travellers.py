@@ -70,7 +70,7 @@ async def link(ctx: Context, traveller_id: UUID, document: Document, evidence: s
     told = _traveller_fact(ctx, one.read, FactKind.LINKED, evidence, {"document": str(document_id)})
     steps = [
         new_document(ctx, personal, salt, document_id=document_id, traveller_id=traveller_id),
-        *fact_steps(ctx, one.read, [told], traveller_id),
+        *fact_steps(ctx, one.read.real_now, [told], traveller_id),
         *remember(ctx, one.read, attempt, answer={"traveller": str(traveller_id)}),
     ]
     await store(ctx, steps, traveller_id=traveller_id, version=one.version)
@@ -276,7 +276,7 @@ class _Moved:
     def tell_of(self, traveller_id: UUID, changes: dict[str, Any]) -> None:
         """Keep the fact about the traveller."""
         told = _traveller_fact(self._ctx, self._read, self._kind, self._reason, changes)
-        self.steps += fact_steps(self._ctx, self._read, [told], traveller_id)
+        self.steps += fact_steps(self._ctx, self._read.real_now, [told], traveller_id)
 
     def _judged(self, row: Row, card: Card, among: Sequence[Row]) -> Card:
         clear = self._ctx.open(rows.sealed_of(row), f"cards/{card.number}")
@@ -302,4 +302,4 @@ class _Moved:
         )
         where = {"world_id": self._ctx.caller.world_id, "number": before.number}
         self.steps.append(changed(cards, where, **rows.changed_columns(before, after)))
-        self.steps += fact_steps(self._ctx, self._read, [told], traveller_id)
+        self.steps += fact_steps(self._ctx, self._read.real_now, [told], traveller_id)

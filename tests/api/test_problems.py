@@ -13,7 +13,9 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import make_url, text
 
 from app.db.cards import LOOKUP_LIMIT
-from app.db.engine import Database, SQLite, connect
+from app.db.databases import connect
+from app.db.engine import Database
+from app.db.sqlite import SQLite
 from app.policies import sentences
 from tests.api.bodies import DOCUMENT, MOSCOW_AIR, VISA, declaration, entering, policy, spend_the_year
 from tests.api.conftest import House

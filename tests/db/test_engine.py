@@ -28,7 +28,10 @@ from sqlalchemy import (
     text,
 )
 
-from app.db.engine import Busy, Contended, Database, Duplicate, PostgreSQL, SQLite, Unavailable, connect
+from app.db.databases import connect
+from app.db.engine import Busy, Contended, Database, Duplicate, Unavailable
+from app.db.postgresql import PostgreSQL
+from app.db.sqlite import SQLite
 from app.db.tables import cards as cards_table
 from app.db.tables import documents, facts, idempotency, salts, travellers
 from app.db.types import AnyOf, Hashes, Instant, Json, RealNow

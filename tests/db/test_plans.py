@@ -14,7 +14,7 @@ from sqlalchemy import Executable, text
 
 from app.db import cards as rows
 from app.db import journal, schema
-from app.db.engine import connect
+from app.db.databases import connect
 from app.domain.card import Status
 from tests.builders import utc
 from tests.conftest import NewPostgreSQL

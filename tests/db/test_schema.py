@@ -13,7 +13,7 @@ from sqlalchemy import CheckConstraint, Connection, ForeignKeyConstraint, create
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db import schema
-from app.db.engine import connect
+from app.db.databases import connect
 from app.db.schema import SchemaNotAtHeadError
 from app.db.tables import metadata
 from tests.conftest import NewPostgreSQL, opened

@@ -9,7 +9,7 @@ import pytest
 
 from app import config
 from app.db import particulars, schema
-from app.db.engine import connect
+from app.db.databases import connect
 from app.db.vault import MasterKey
 from app.domain.card import Card, Particulars, Status
 from app.domain.clock import Mode

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from app import config
 from app.db import schema
-from app.db.engine import connect
+from app.db.databases import connect
 from app.db.vault import MasterKey
 from app.domain.mrz import check_digit
 from app.policies.regimes import policies

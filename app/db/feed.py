@@ -1,0 +1,163 @@
+"""The feed: facts get their place in a total order after they are committed, and what the clock makes due its fact.
+
+One writer at a time for each world: whoever holds the lock of `worlds.fed` gives out places, without gaps.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+
+from app.db.scoped import WORLD, in_sandbox
+from app.db.tables import cards, documents, dues, facts, feed, outbox, salts, worlds
+from app.db.types import AnyOf, Ids, Instant, PlacedId, Texts
+from app.domain.events import FactKind, Source
+
+_LIMIT = bindparam("limit", type_=Integer())
+_UNTIL = bindparam("until", type_=Instant())
+_BASE = bindparam("base", type_=BigInteger())
+
+# The lock ------------------------------------------------------------------------------------------------------------
+
+# not FOR UPDATE, which would wait for every row that refers to the world
+LOCKED = select(worlds.c.fed).where(worlds.c.world_id == WORLD).with_for_update(key_share=True)
+SET_FED = (
+    update(worlds)
+    .where(worlds.c.world_id == bindparam("of_world_id", type_=worlds.c.world_id.type))
+    .values(fed=bindparam("to_fed", type_=BigInteger()))
+)
+
+# Facts into the feed -------------------------------------------------------------------------------------------------
+
+PENDING = in_sandbox(
+    select(
+        exists(select(literal_column("1")).select_from(outbox).where(outbox.c.world_id == WORLD)).label("fresh"),
+        select(func.min(dues.c.due_at, type_=Instant()))
+        .where(dues.c.world_id == WORLD, dues.c.fact_id.is_(None))
+        .scalar_subquery()
+        .label("next_due_at"),
+    )
+)
+"""Whether facts wait for their place, and when something falls due next."""
+
+FRESH = (
+    select(
+        outbox.c.fact_id,
+        facts.c.kind,
+        facts.c.card_number,
+        facts.c.card_version,
+        facts.c.occurred_at,
+        facts.c.recorded_at,
+    )
+    .select_from(outbox.join(facts, and_(facts.c.world_id == WORLD, facts.c.fact_id == outbox.c.fact_id)))
+    .where(outbox.c.world_id == WORLD)
+    .order_by(outbox.c.fact_id)
+    .limit(_LIMIT)
+)
+"""The next facts without a place, in their order."""
+
+TAKE = delete(outbox).where(outbox.c.world_id == WORLD, AnyOf(outbox.c.fact_id, bindparam("facts", type_=Ids())))
+PLACE = insert(feed).from_select(
+    ["world_id", "position", "fact_id"],
+    select(WORLD, _BASE + func.row_number().over(order_by=facts.c.fact_id), facts.c.fact_id).where(
+        facts.c.world_id == WORLD, AnyOf(facts.c.fact_id, bindparam("facts", type_=Ids()))
+    ),
+    include_defaults=False,
+)
+
+# What becomes due ----------------------------------------------------------------------------------------------------
+
+_NUMBERS = bindparam("numbers", type_=Texts())
+
+CARDS = (
+    select(*cards.c, salts.c.salt, documents.c.kind.label("document_kind"))
+    .select_from(
+        cards.join(salts, and_(salts.c.world_id == WORLD, salts.c.salt_id == cards.c.salt_id)).join(
+            documents, and_(documents.c.world_id == WORLD, documents.c.document_id == cards.c.document_id)
+        )
+    )
+    .where(cards.c.world_id == WORLD, AnyOf(cards.c.number, _NUMBERS))
+)
+"""Cards by their numbers, with what their duties hang on."""
+
+MET = select(facts.c.card_number, facts.c.reason, facts.c.occurred_on).where(
+    facts.c.world_id == WORLD,
+    AnyOf(facts.c.card_number, _NUMBERS),
+    literal_column(f"facts.kind = '{FactKind.DUTY_MET.value}'"),
+)
+
+OF_CARDS = select(dues).where(dues.c.world_id == WORLD, AnyOf(dues.c.card_number, _NUMBERS))
+"""What was due and will be on cards."""
+
+KEY = ("card_number", "kind", "duty", "due_at")
+"""What tells the dues of a world apart."""
+
+_ONE = and_(
+    dues.c.world_id == WORLD, *(dues.c[name] == bindparam(f"of_{name}", type_=dues.c[name].type) for name in KEY)
+)
+DROP = delete(dues).where(_ONE)
+ADD = insert(dues).values({one.name: bindparam(one.name, type_=one.type) for one in dues.c if one.name != "fact_id"})
+
+# Announcements -------------------------------------------------------------------------------------------------------
+
+_ORDER = (dues.c.due_at, dues.c.kind, dues.c.card_number, dues.c.duty)
+_BATCH = (
+    select(*(dues.c[name] for name in KEY), func.row_number().over(order_by=_ORDER).label("place"))
+    .where(dues.c.world_id == WORLD, dues.c.fact_id.is_(None), dues.c.due_at <= _UNTIL)
+    .order_by(*_ORDER)
+    .limit(_LIMIT)
+    .subquery("batch")
+)
+_ID = PlacedId(bindparam("prefix", type_=Text()), _BASE + _BATCH.c.place)
+
+NAME = (
+    update(dues).where(dues.c.world_id == WORLD, *(dues.c[name] == _BATCH.c[name] for name in KEY)).values(fact_id=_ID)
+)
+"""Give the next dues the identifiers of their announcements, in the order in which they are due."""
+
+_FIRST, _LAST = (bindparam(name, type_=facts.c.fact_id.type) for name in ("first", "last"))
+_NAMED = and_(dues.c.world_id == WORLD, dues.c.fact_id.between(_FIRST, _LAST))
+ANNOUNCE = insert(facts).from_select(
+    [
+        *("world_id", "fact_id", "card_number", "card_version", "traveller_id", "kind"),
+        *("occurred_at", "occurred_on", "zone", "recorded_at", "written_at"),
+        *("actor", "source", "reason", "plain"),
+    ],
+    select(
+        WORLD,
+        dues.c.fact_id,
+        dues.c.card_number,
+        cards.c.version,
+        cards.c.traveller_id,
+        dues.c.kind,
+        dues.c.due_at,
+        dues.c.due_on,
+        dues.c.zone,
+        # known in time, it is told when it is due; told late, when it came to be known
+        case((dues.c.due_at > dues.c.known_at, dues.c.due_at), else_=dues.c.known_at),
+        bindparam("real", type_=Instant()),
+        literal_column("'registry'"),
+        literal_column(f"'{Source.REGISTRY.value}'"),
+        func.nullif(dues.c.duty, literal_column("''")),
+        bindparam("nothing", type_=facts.c.plain.type),
+    )
+    .select_from(dues.join(cards, and_(cards.c.world_id == WORLD, cards.c.number == dues.c.card_number)))
+    .where(_NAMED),
+    include_defaults=False,
+)
+PLACE_ANNOUNCED = insert(feed).from_select(
+    ["world_id", "position", "fact_id"],
+    select(WORLD, _BASE + func.row_number().over(order_by=dues.c.fact_id), dues.c.fact_id).where(_NAMED),
+    include_defaults=False,
+)

@@ -1,0 +1,132 @@
+"""What time makes due on a card: a lapse, the end of the stay, deadlines, and reminders before them.
+
+Each is announced once, at the instant at which it is due, whatever moves the clock.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from app.domain.calendar import WorkingDays
+from app.domain.card import Card, State
+from app.domain.clock import local_day
+from app.domain.conditions import Sure
+from app.domain.duties import Duty, DutyKind, Unit, deadlines
+from app.domain.events import FactKind
+
+
+class ReminderOf(StrEnum):
+    """What is reminded of: the end of the stay, or a deadline."""
+
+    STAY = "stay"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminder:
+    """A reminder that a policy sends, so many days of 24 hours before the end."""
+
+    of: ReminderOf
+    days: int
+    source: str
+    sure: Sure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """Something that falls due on a card at an instant, on a local day.
+
+    `duty` is the kind of a deadline, the days of a reminder of the stay's end, and empty of the rest.
+    """
+
+    kind: FactKind
+    duty: str
+    at: datetime
+    on: date
+
+    @property
+    def is_reminder(self) -> bool:
+        """Whether it tells of what is yet to come, and is worth nothing once that has come."""
+        return self.kind in {FactKind.STAY_ENDING, FactKind.DEADLINE_NEAR}
+
+
+def dues(
+    card: Card,
+    duties: Iterable[Duty],
+    met: Mapping[DutyKind, date],
+    *,
+    reminders: Sequence[Reminder],
+    calendar: WorkingDays,
+) -> list[Due]:
+    """List all that falls due on a card, by what is known of it: past and to come.
+
+    Of a stay that is over only what fell due before the exit. Leaving the country has its own announcement, the end of
+    the stay, and is no deadline here.
+    """
+    found = _of_lapse(card) if card.state is State.DECLARED else _of_stay(card, duties, met, reminders, calendar)
+    return [Due(kind=kind, duty=duty, at=at, on=local_day(at, card.zone)) for kind, duty, at in found]
+
+
+def still_matters(due: Due, card: Card) -> bool:
+    """Say whether something is worth announcing that was due before it came to be known.
+
+    A lapse, an end of a stay, a missed deadline are, while the card stands; nobody is reminded of what is past, and
+    what happened to the original of a duplicate was announced then.
+    """
+    if due.is_reminder or (card.replaces is not None and due.at <= card.declared_at):
+        return False
+    return card.state in {State.DECLARED, State.ACTIVE}
+
+
+_Found = Iterator[tuple[FactKind, str, datetime]]
+
+
+def _of_lapse(card: Card) -> _Found:
+    if card.lapses_at is not None:
+        yield FactKind.LAPSED, "", card.lapses_at
+
+
+def _of_stay(
+    card: Card,
+    duties: Iterable[Duty],
+    met: Mapping[DutyKind, date],
+    reminders: Sequence[Reminder],
+    calendar: WorkingDays,
+) -> _Found:
+    if card.entered_at is None or card.state not in {State.ACTIVE, State.DEPARTED}:
+        return
+    all_found = (*_of_end(card, reminders), *_of_duties(card, duties, met, reminders, calendar))
+    for kind, duty, at in all_found:
+        if card.entered_at < at and (card.left_at is None or at <= card.left_at):
+            yield kind, duty, at
+
+
+def _of_end(card: Card, reminders: Sequence[Reminder]) -> _Found:
+    if card.ends_at is None:
+        return
+    yield FactKind.STAY_ENDED, "", card.ends_at
+    for reminder in reminders:
+        if reminder.of is ReminderOf.STAY:
+            yield FactKind.STAY_ENDING, str(reminder.days), card.ends_at - timedelta(days=reminder.days)
+
+
+def _of_duties(
+    card: Card,
+    duties: Iterable[Duty],
+    met: Mapping[DutyKind, date],
+    reminders: Sequence[Reminder],
+    calendar: WorkingDays,
+) -> _Found:
+    assert card.entered_at is not None  # noqa: S101  the caller has asked
+    counted = [duty for duty in duties if duty.unit is not Unit.LAST_LAWFUL_DAY]
+    for deadline in deadlines(counted, card, met, calendar=calendar, at=card.entered_at):
+        if deadline.due_at is None or deadline.due_on is None:
+            continue
+        kind, met_on = deadline.duty.kind, deadline.met_on
+        if met_on is None or met_on > deadline.due_on:
+            yield FactKind.DEADLINE_MISSED, kind, deadline.due_at
+        for reminder in reminders:
+            near_at = deadline.due_at - timedelta(days=reminder.days)
+            if reminder.of is ReminderOf.DEADLINE and (met_on is None or met_on > local_day(near_at, card.zone)):
+                yield FactKind.DEADLINE_NEAR, kind, near_at
