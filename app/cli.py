@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -30,6 +31,7 @@ from app.services import judging, sandboxes
 from app.services.access import Registry, Role
 from app.simulation import demo as demo_world
 from app.simulation import specimens
+from app.worker import loop
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -64,7 +66,7 @@ def _fail(message: str) -> NoReturn:
 
 @asynccontextmanager
 async def _registry(settings: Settings) -> AsyncIterator[Registry]:
-    db = databases.connect(settings.database_url, pool_size=1)
+    db = databases.connect(settings.database_url, pool_size=settings.pool_size)
     house = await open_registry(settings, db)
     try:
         yield house
@@ -161,6 +163,19 @@ def _invite(settings: Settings, now: datetime) -> None:
         f"-H 'Content-Type: application/json' -d '{body}'\n"
         "Stop with Ctrl-C."
     )
+
+
+@cli.command("worker")
+def work() -> None:
+    """Announce what falls due, do jobs and deliver webhooks, beside servers on the same PostgreSQL; several may run."""
+
+    async def until_stopped(house: Registry) -> None:
+        stop = asyncio.Event()
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+        await loop.run(house, stop, anywhere=config.load().webhooks_anywhere)
+
+    _run(until_stopped)
 
 
 @cli.command()

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _VISIBLE = re.compile(r"[!-~]{16,128}")
 _MASTER_KEY = re.compile(r"[0-9A-Fa-f]{64}")
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class Mode(StrEnum):
@@ -22,6 +23,20 @@ class Mode(StrEnum):
 
     DEMO = "demo"
     PRODUCTION = "production"
+
+
+class Worker(StrEnum):
+    """Where the worker runs: inside of the server's processes, or apart as `migcard worker`."""
+
+    INSIDE = "inside"
+    APART = "apart"
+
+
+class WebhooksTo(StrEnum):
+    """Where webhooks may be sent: to public addresses only, or to private ones too."""
+
+    PUBLIC = "public"
+    ANYWHERE = "anywhere"
 
 
 class Settings(BaseSettings):
@@ -36,6 +51,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    worker: Worker | None = None
+    webhooks_to: WebhooksTo | None = None
     pool_size: Annotated[int, Field(ge=1, le=100)] = 10
     master_key: SecretStr | None = None
     operator_key: SecretStr | None = None
@@ -65,6 +82,19 @@ class Settings(BaseSettings):
             message = "production needs MIGCARD_MASTER_KEY and MIGCARD_OPERATOR_KEY"
             raise ValueError(message)
         return self
+
+    @property
+    def works_inside(self) -> bool:
+        """Whether the server does the worker's work too: on SQLite, unless told otherwise."""
+        usual = Worker.INSIDE if self.database_url.startswith("sqlite") else Worker.APART
+        return (self.worker or usual) is Worker.INSIDE
+
+    @property
+    def webhooks_anywhere(self) -> bool:
+        """Whether webhooks may be sent to private addresses: only where nobody else asks, unless told otherwise."""
+        alone = self.mode is Mode.DEMO and self.host in _LOOPBACK
+        usual = WebhooksTo.ANYWHERE if alone else WebhooksTo.PUBLIC
+        return (self.webhooks_to or usual) is WebhooksTo.ANYWHERE
 
     def read_master_key(self) -> str:
         """Give the master key, or in demo mode the one kept in a file of its own, made when it is not there."""

@@ -19,9 +19,11 @@ from app.api import (
     declarations,
     docs,
     duties,
+    events,
     groups,
     health,
     history,
+    jobs,
     lookups,
     mrz,
     openapi,
@@ -32,12 +34,14 @@ from app.api import (
     statistics,
     stays,
     travellers,
+    webhooks,
+    worlds,
 )
 from app.api.envelope import Bodies, Envelope
 from app.api.security import Authenticate
 from app.config import Mode, Settings
 from app.db import databases, schema
-from app.db import sandboxes as worlds
+from app.db import sandboxes as stored_sandboxes
 from app.db.engine import Database, Unavailable
 from app.db.vault import MasterKey
 from app.policies import reference as lists
@@ -45,6 +49,7 @@ from app.policies import regimes, sentences
 from app.policies.guides import guide
 from app.policies.working_days import working_days
 from app.services.access import Registry
+from app.worker import loop
 
 _PATIENCE = 30
 """Seconds to wait for the database at the start."""
@@ -64,9 +69,13 @@ RESOURCES = (
     groups,
     declarations,
     mrz,
+    events,
     clock,
+    jobs,
+    webhooks,
     policies,
     sandboxes,
+    worlds,
     statistics,
     reference,
     health,
@@ -82,7 +91,7 @@ async def open_registry(settings: Settings, db: Database) -> Registry:
     await wait_for(db)
     await schema.require_head(db)
     master = MasterKey.read(settings.read_master_key())
-    await worlds.require_master_key(db, master)
+    await stored_sandboxes.require_master_key(db, master)
     return Registry(db, master, config.dice, regimes.policies())
 
 
@@ -109,7 +118,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.registry = await open_registry(settings, db)
         gc.collect()
         gc.freeze()  # what stands now stays: collections need not walk through it while requests wait
+        stop = asyncio.Event()
+        working = None
+        if settings.works_inside:
+            work = loop.run(app.state.registry, stop, anywhere=settings.webhooks_anywhere)
+            working = asyncio.create_task(work)
         yield
+        stop.set()
+        if working:
+            await working
         await db.close()
 
     demo = settings.mode is Mode.DEMO
@@ -125,6 +142,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # given whole: a router that is included matches every request twice (docs/measurements.md)
         routes=[route for resource in RESOURCES for route in resource.router.routes],
     )
+    app.state.webhooks_anywhere = settings.webhooks_anywhere
     app.state.demo_key = settings.read_demo_key() if demo else None
     problems.install(app)
     openapi.install(app)

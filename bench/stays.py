@@ -7,41 +7,31 @@ import time
 import timeit
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from uuid import UUID
 
-import asyncpg
 import httpx2
 from rich.console import Console
 
-from app.config import Settings, dice
-from app.db import databases, particulars, schema
-from app.db.sandboxes import KeyHolder
-from app.domain import number as numbers
-from app.domain.card import Basis, Particulars
+from app.db import schema
+from app.domain.card import Basis
 from app.domain.conditions import Traveller
 from app.domain.limits import CalendarYear, Continuous, PeriodFromFirstEntry, Rolling
 from app.domain.presence import Stay
 from app.domain.stay import Terms, always, assess
-from app.main import open_registry
 from app.policies.regimes import policies
-from app.services import sandboxes
-from app.simulation import people
 from app.simulation.people import draw
-from bench import load
-from bench.serving import MASTER_KEY, OURS, Server, environment, serving
+from bench import load, open_cards
+from bench.serving import OURS, Server, environment, serving
 from tests.postgresql import server
 
 _STAYS = 50
 _REPEATS = 7
 _OPEN_CARDS = int(os.environ.get("BENCH_OPEN_CARDS", "100000"))
-_BATCH = 10_000
-_AT = datetime(2026, 12, 1, 6, tzinfo=UTC)
-_TODAY = _AT.date()
+_TODAY = open_cards.AT.date()
 _OUT = Console(highlight=False, soft_wrap=True)
 
 
@@ -62,7 +52,7 @@ def main() -> None:
         url = f"{stack.enter_context(server({'shared_buffers': '512MB'}))}/bench"
         asyncio.run(load.create(url))
         schema.upgrade(url)
-        key = asyncio.run(_fill(url))
+        key = asyncio.run(open_cards.fill(url, _OPEN_CARDS))
         folder = Path(stack.enter_context(TemporaryDirectory()))
         ours = stack.enter_context(serving(OURS, environment(url, folder, key)))
         _compare(ours, key)
@@ -111,85 +101,6 @@ def _compare(ours: Server, key: str) -> None:
         f"memory of the server {before:.0f} MB before, at most {ours.peak_megabytes():.0f} MB"
     )
     _OUT.print(last.splitlines()[-1].decode())
-
-
-# Open cards ----------------------------------------------------------------------------------------------------------
-
-
-async def _fill(url: str) -> str:
-    """Copy open cards into a new sandbox, sealed as services seal them; give its key."""
-    db = databases.connect(url)
-    house = await open_registry(Settings(database_url=url, master_key=MASTER_KEY), db)
-    _, made = await sandboxes.create(house, name="bench", at=_AT)
-    caller = await house.caller(made.key)
-    assert caller  # noqa: S101  just made
-    await db.close()
-    # the same hundred people again and again: what differs is the number, and what is sealed for it
-    sealed = [particulars.write(_particulars(index)) for index in range(100)]
-    connection = await asyncpg.connect(url)
-    for start in range(0, _OPEN_CARDS, _BATCH):
-        rows = [_rows(caller, index, sealed[index % 100]) for index in range(start, min(start + _BATCH, _OPEN_CARDS))]
-        for table in ("travellers", "salts", "documents", "cards"):
-            columns = list(rows[0][table])
-            records = [list(row[table].values()) for row in rows]
-            await connection.copy_records_to_table(table, records=records, columns=columns)
-    await connection.execute("VACUUM ANALYZE")
-    await connection.close()
-    return made.key
-
-
-def _particulars(index: int) -> Particulars:
-    person = people.person(7, index, citizenship="UZB")
-    return Particulars(holder=person.holder, document=person.document, visa=None, host=None)
-
-
-def _rows(caller: KeyHolder, index: int, clear: bytes) -> dict[str, dict[str, object]]:
-    world_id, own, number, salt = caller.world_id, UUID(int=index + 1), numbers.generate(dice), dice(16)
-    keys = caller.current_keys
-    entered_on = _TODAY - timedelta(days=draw(1, "entered", index, 100))
-    last_day = entered_on + timedelta(days=89)
-    sealed = {"salt_id": own, "key_version": keys.version}
-    return {
-        "travellers": {"world_id": world_id, "traveller_id": own, "version": 1},
-        "salts": {"world_id": world_id, "salt_id": own, "salt": salt},
-        "documents": sealed
-        | {
-            "world_id": world_id,
-            "document_id": own,
-            "traveller_id": own,
-            "person_hash": own.bytes,
-            "issuing_state": "UZB",
-            "kind": "passport",
-            "sealed": b"",
-        },
-        "cards": sealed
-        | {
-            "world_id": world_id,
-            "number": number,
-            "version": 1,
-            "state": "active",
-            "traveller_id": own,
-            "document_id": own,
-            "citizenship": "UZB",
-            "purpose": "private",
-            "basis": "visa_free",
-            "zone": "Europe/Moscow",
-            "declared_at": _midday(entered_on),
-            "checkpoint_in": "SHEREMETYEVO-AIR",
-            "entered_at": _midday(entered_on),
-            "entered_on": entered_on,
-            "last_lawful_day": last_day,
-            "ends_at": _midday(last_day),
-            "ended_by": "calendar_year",
-            "policy_id": "ru",
-            "policy_version": 2,
-            "sealed": keys.seal(clear, salt=salt, row=f"cards/{number}", dice=dice),
-        },
-    }
-
-
-def _midday(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
 if __name__ == "__main__":

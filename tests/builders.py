@@ -9,6 +9,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+from app.db.jobs import Job
+from app.db.scoped import HERE
 from app.domain.application import Application, DocumentFields, EntryAt, HolderFields, VisaFields
 from app.domain.card import (
     Basis,
@@ -28,10 +30,12 @@ from app.domain.identity import BirthDate, Document, DocumentKind, Holder, Sex
 from app.domain.mrz import Format, build
 from app.domain.number import check_character
 from app.policies.regimes import policies
-from app.services import clocks
+from app.services import clocks, jobs
 from app.services.access import Context, Registry
+from app.services.clocks import Target
 from app.services.idempotency import Attempt
 from app.services.lookups import DocumentGiven
+from app.services.recording import store
 from app.services.reports import CrossingAt
 
 DEMO_START = datetime(2026, 12, 1, 6, tzinfo=UTC)
@@ -171,7 +175,14 @@ async def context_of(registry: Registry, key: str) -> Context:
 
 async def advance(ctx: Context, to: datetime) -> None:
     """Move the sandbox's clock."""
-    await clocks.advance(ctx, to=to, by=None, dry_run=False, attempt=once())
+    await clocks.advance(ctx, Target(to=to), once())
+
+
+async def queued(ctx: Context, kind: str, asked: Mapping[str, Any]) -> Job:
+    """Ask for a job."""
+    job, step = jobs.begin(ctx, await ctx.read(HERE, key=None), kind, asked)
+    await store(ctx, [step], traveller_id=None, version=None)
+    return job
 
 
 # Parts of the domain -------------------------------------------------------------------------------------------------

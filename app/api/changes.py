@@ -21,8 +21,10 @@ from app.domain.card import Basis, Card, Crossing, Host, Intended, Purpose, Visa
 from app.domain.changes import Change
 from app.domain.corrections import Correction, Removable
 from app.domain.errors import VersionNeeded, violation
+from app.domain.grounds import TrueGround
 from app.domain.identity import Document, DocumentKind, canonical_document_number, state_code
 from app.domain.number import read_paper
+from app.domain.transitions import Action
 from app.policies import reference
 from app.services import changes
 
@@ -138,6 +140,22 @@ class TrueCrossingIn(Asked):
     occurred_at: Instant | None = None
 
 
+class TrueGroundIn(Asked):
+    """A payment, extension or change of purpose that was recorded wrongly: until another day, or never at all."""
+
+    from_: Annotated[CardDate, Field(alias="from", description="Its first day, as recorded.")]
+    until: CardDate | None = Field(None, description="Its true last day.")
+    removed: Literal[True] | None = Field(None, description="It should not be recorded at all.")
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if self.removed and self.until:
+            raise PydanticCustomError("given-and-removed", "either until or removed")
+        if not self.removed and not self.until:
+            raise PydanticCustomError("nothing-corrected", "neither until nor removed")
+        return self
+
+
 class CorrectionIn(ChangeIn):
     """Every field that was wrong; what is absent was right. `exit: null` says that the recorded exit never was.
 
@@ -154,6 +172,8 @@ class CorrectionIn(ChangeIn):
     intended: IntendedIn | None = None
     paper: PaperIn | None = None
     reference: Annotated[Text, Field(max_length=64)] | None = None
+    shortened_to: CardDate | None = Field(None, description="The day that the stay was truly shortened to.")
+    ground: TrueGroundIn | None = None
     entry: TrueCrossingIn | None = None
     exit: TrueCrossingIn | None = None
     removed: Annotated[list[Removable], Field(max_length=len(Removable))] | None = Field(
@@ -167,12 +187,14 @@ class CorrectionIn(ChangeIn):
             raise PydanticCustomError("nothing-corrected", "no field is corrected")
         return self
 
+    @property
+    def no_exit(self) -> bool:
+        """Whether the recorded exit never was."""
+        return "exit" in self.model_fields_set and self.exit is None
+
     def change(self, card: Card, today: date, new_id: UUID) -> Change:  # noqa: ARG002  others need them
         """Give the domain its object."""
-        intended, paper, host = self.intended, self.paper, self.host
-        no_exit = "exit" in self.model_fields_set and self.exit is None
-        if no_exit and card.left_at is None:
-            raise violation("/exit", "never-left")
+        intended, paper, host, ground = self.intended, self.paper, self.host, self.ground
         return Correction(
             effective_on=card.entered_on or self.since(today),
             reason=self.reason,
@@ -190,9 +212,11 @@ class CorrectionIn(ChangeIn):
             else None,
             paper=read_paper(paper.series, paper.number, pointer="/paper") if paper else None,
             reference=self.reference,
+            shortened_to=self.shortened_to,
+            ground=TrueGround(begins_on=ground.from_, until=ground.until) if ground else None,
             entry=_true(self.entry, "/entry", card.checkpoint_in, card.entered_at, "never-entered"),
             exit=_true(self.exit, "/exit", card.checkpoint_out, card.left_at, "never-left"),
-            no_exit=no_exit,
+            no_exit=self.no_exit,
             removed=tuple(self.removed or ()),
         )
 
@@ -259,7 +283,7 @@ AnyChange = Annotated[
         problems={
             404: ["card-not-found"],
             409: ["transition-not-allowed", "open-card-exists", "document-of-another", "paper-number-in-use"],
-            422: ["document-expired", "mrz-structure"],
+            422: ["document-expired", "mrz-structure", "no-card-needed"],
         },
     ),
 )
@@ -277,10 +301,18 @@ async def change(
         for_holders=body.kind in {"correction", "withdrawal"},
         versions=versions_of(request),
         birth_date=body.birth_date,
+        action=_action(body),
     )
     shown = await changes.record(context(request), number, asked, await attempt(request, "changeCard"))
     headers = {"Location": f"/v1/cards/{shown.card.number}", **replayed(shown.replayed)}
     return card_answer(request, shown, 201, headers)
+
+
+def _action(body: AnyChange) -> Action:
+    """Tell what must be possible on the card, whatever else is wrong with what was sent."""
+    if isinstance(body, CorrectionIn) and body.no_exit:
+        return Action.EXIT_DISPROVED
+    return Action(body.kind)
 
 
 def document_of(given: NewDocumentIn) -> Document:

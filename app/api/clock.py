@@ -11,13 +11,16 @@ from starlette.responses import Response
 from app.api import render
 from app.api.examples import ADVANCE_EXAMPLES, CLOCK_EXAMPLES
 from app.api.fields import Instant
+from app.api.jobs import JobOut, accepted
 from app.api.operations import Audience, attempt, operation, replayed
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
+from app.db.jobs import Job
 from app.domain.clock import MAX_SPEED, MOSCOW, Mode, read_duration
+from app.domain.events import FactKind
 from app.services import clocks
 from app.services.access import Scope
-from app.services.clocks import Time
+from app.services.clocks import Target, Time
 
 router = APIRouter(prefix="/v1/clock", route_class=ScopedRoute)
 
@@ -80,9 +83,10 @@ class DueOut(Told):
 class DueEventOut(Told):
     """Something that falls due."""
 
-    type: str
+    type: FactKind
     subject: str
     time: datetime
+    reason: str | None = Field(description="Of a deadline its kind, of a reminder the days before the end.")
 
 
 class AdvanceOut(Told):
@@ -111,7 +115,7 @@ async def show(request: Request) -> Response:
         Scope.CLOCK,
         body=True,
         repeatable=True,
-        problems={409: ["clock-backwards"]},
+        problems={409: ["clock-backwards", "clock-advancing"]},
     ),
 )
 async def set_clock(request: Request, body: Annotated[ClockIn, Body(openapi_examples=CLOCK_EXAMPLES)]) -> Response:
@@ -132,28 +136,20 @@ async def set_clock(request: Request, body: Annotated[ClockIn, Body(openapi_exam
         Scope.CLOCK,
         body=True,
         repeatable=True,
-        problems={409: ["clock-backwards", "clock-is-real", "nothing-due"]},
+        problems={409: ["clock-backwards", "clock-is-real", "clock-advancing", "nothing-due"]},
+        job=JobOut,
     ),
 )
 async def advance(request: Request, body: Annotated[AdvanceIn, Body(openapi_examples=ADVANCE_EXAMPLES)]) -> Response:
-    """To an instant, by a duration, or to the next thing that falls due; cards change status by themselves."""
-    moved = await clocks.advance(
-        context(request),
-        to=body.to,
-        by=read_duration(body.by) if body.by is not None else None,
-        dry_run=bool(body.dry_run),
-        attempt=await attempt(request, "advanceClock"),
-    )
-    answer = to_json(
-        {
-            "from": moved.begins,
-            "now": moved.now,
-            "due": {"total": sum(moved.counts.values()), "by_kind": moved.counts},
-            "events": [{"type": due.kind, "subject": due.card_number, "time": due.at} for due in moved.first],
-            "dry_run": moved.dry_run,
-        },
-    )
-    return Response(answer, headers=replayed(moved.replayed), media_type=render.JSON)
+    """To an instant, by a duration, or to the next thing that falls due; cards change status by themselves.
+
+    What falls due on the way is announced in the feed. A move that makes very much due is answered with a job.
+    """
+    target = Target(to=body.to, by=read_duration(body.by) if body.by is not None else None, dry_run=bool(body.dry_run))
+    moved = await clocks.advance(context(request), target, await attempt(request, "advanceClock"))
+    if isinstance(moved, Job):
+        return await accepted(request, moved)
+    return Response(to_json(clocks.as_answer(moved)), headers=replayed(moved.replayed), media_type=render.JSON)
 
 
 def _time(time: Time) -> bytes:
@@ -166,6 +162,6 @@ def clock_members(time: Time) -> dict[str, object]:
         "now": time.now,
         "mode": time.mode,
         "speed": time.speed,
-        "state": "ready",
+        "state": "advancing" if time.advancing else "ready",
         "zone": MOSCOW,
     }

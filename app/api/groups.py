@@ -38,7 +38,7 @@ class GroupIn(Asked):
 
     mode: GroupMode = Field(
         GroupMode.ALL_OR_NOTHING,
-        description="With `each`, a repeat under the same Idempotency-Key judges again whoever was refused.",
+        description="With `each`, whoever was refused stays so under the same Idempotency-Key: take another one.",
     )
     cards: Annotated[list[CardIn], Field(min_length=1, max_length=_MOST)]
 
@@ -48,7 +48,7 @@ class MemberOut(Told):
 
     card: CardOut | None
     problem: Problem | None = Field(
-        description="Its pointers begin with `/cards/<place in the request>`; a repeat judges the application again."
+        description="Its pointers begin with `/cards/<place in the request>`; a repeat is told the same."
     )
 
 
@@ -79,12 +79,17 @@ class GroupOut(Told):
 async def issue(request: Request, body: Annotated[GroupIn, Body(openapi_examples=GROUP_EXAMPLES)]) -> Response:
     """All or nothing, or with `each` every card on its own.
 
-    A repeat under the same Idempotency-Key answers with the same group and the cards issued before; with `each` it goes
-    on where a request was cut off, and judges again whoever was refused.
+    A repeat under the same Idempotency-Key answers with the same group, cards and refusals; with `each` it goes on
+    where a request was cut off.
     """
-    use_case = groups.issue_each if body.mode is GroupMode.EACH else groups.issue_all
-    tried = await attempt(request, "issueGroup")
-    group = await use_case(context(request), [_application(card) for card in body.cards], tried)
+    tried, applications = await attempt(request, "issueGroup"), [_application(card) for card in body.cards]
+    if body.mode is GroupMode.EACH:
+        begun_as = str(request.scope.get("request_id", ""))
+        group = await groups.issue_each(context(request), applications, tried, begun_as)
+        # a refusal names the request that met it, also when it is told again
+        request = Request({**request.scope, "request_id": group.asked_as})
+    else:
+        group = await groups.issue_all(context(request), applications, tried)
     language = language_of(request)
     items = [
         b'{"card":' + render.card(one, language) + b',"problem":null}'

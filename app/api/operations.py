@@ -44,6 +44,8 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
     body: bool = False,
     repeatable: bool = False,
     versioned: bool | None = None,
+    job: type[BaseModel] | None = None,
+    asked: Sequence[Mapping[str, Any]] = (),
     open_to_all: bool = False,
     needs: Sequence[str] | None = None,
     problems: Mapping[int, Iterable[str]] | None = None,
@@ -54,7 +56,8 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
     """Declare an operation, as the arguments of FastAPI's route decorators.
 
     `versioned` asks for If-Match, False lets it be sent. `needs` replaces the scopes in the docs where they are judged
-    by the body; `others` are further statuses without a problem (304, 201 beside 200); `headers` name response headers.
+    by the body; `others` are further statuses without a problem (304, 201 beside 200); `headers` name response headers;
+    `job` is the model of what is answered with 202; `asked` are further parameters.
     """
     codes: dict[int, list[str]] = {}
     for more in (
@@ -78,6 +81,9 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
     responses: dict[int | str, Any] = {status: good}
     for at, description in (others or {}).items():
         responses[at] = {"description": description} | ({"model": answer} if answer and at < 300 else {})  # noqa: PLR2004
+    if job:
+        location = {"Location": {"schema": {"type": "string"}}}
+        responses[202] = {"description": "Accepted as a job", "model": job, "headers": location}
     for at, kinds in sorted(codes.items()):
         responses[at] = {
             "description": ", ".join(f"`{kind}`" for kind in kinds),
@@ -88,9 +94,14 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
         RIGHTS: [scope.value for scope in scopes],
         "security": [{}, {"key": []}] if open_to_all else [{"key": listed}],
     }
-    asked = [*([_IDEMPOTENCY_KEY] if repeatable else []), *([] if versioned is None else [_if_match(versioned)])]
-    if asked:
-        extra["parameters"] = asked
+    parameters = [
+        *([_IDEMPOTENCY_KEY] if repeatable else []),
+        *([] if versioned is None else [_if_match(versioned)]),
+        *([PREFER] if job else []),
+        *asked,
+    ]
+    if parameters:
+        extra["parameters"] = parameters
     return {
         "operation_id": name,
         "summary": summary,
@@ -101,6 +112,15 @@ def operation(  # noqa: PLR0913  each says one thing of an operation
         "openapi_extra": extra,
     }
 
+
+LONGEST_WAIT = 60
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "examples": ["wait=10"]},
+    "description": f"`wait=N` holds the answer until the job is over, up to {LONGEST_WAIT} seconds.",
+}
 
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",

@@ -12,14 +12,14 @@ from app.api import render
 from app.api.border_examples import LINK_EXAMPLES, MERGE_EXAMPLES
 from app.api.changes import NewDocumentIn, document_of
 from app.api.fields import Text
-from app.api.operations import Audience, attempt, operation
+from app.api.operations import Audience, attempt, operation, replayed
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, DocumentOut, ListedCardOut, Told
 from app.domain.errors import NotFound
 from app.services import travellers
 from app.services.access import Scope
-from app.services.travellers import Traveller
+from app.services.records import Traveller
 
 router = APIRouter(prefix="/v1/travellers", route_class=ScopedRoute)
 
@@ -87,6 +87,7 @@ async def show(request: Request, traveller: TravellerId) -> Response:
         body=True,
         repeatable=True,
         problems={404: ["traveller-not-found"], 409: ["document-of-another", "traveller-merged"]},
+        headers=["Idempotency-Replayed"],
     ),
 )
 async def link(
@@ -114,6 +115,7 @@ async def link(
         body=True,
         repeatable=True,
         problems={404: ["traveller-not-found"], 409: ["open-card-exists", "traveller-merged"]},
+        headers=["Idempotency-Replayed"],
     ),
 )
 async def merge(
@@ -135,12 +137,16 @@ async def merge(
         body=True,
         repeatable=True,
         problems={404: ["traveller-not-found"], 409: ["not-merged", "traveller-merged"]},
+        headers=["Idempotency-Replayed"],
     ),
 )
 async def unmerge(
     request: Request, traveller: TravellerId, body: Annotated[MergeIn, Body(openapi_examples=MERGE_EXAMPLES)]
 ) -> Response:
-    """What came with the other goes back to it, also the cards made out since on its documents."""
+    """What came with the other goes back to it, also the cards made out since on its documents.
+
+    A card that was given a document of the other person since gets the one back that it was made out on.
+    """
     other, tried = _other(body), await attempt(request, "unmergeTravellers")
     return _answer(request, await travellers.unmerge(context(request), _id(traveller), other, body.reason, tried))
 
@@ -180,4 +186,4 @@ def _answer(request: Request, known: Traveller, status: int = 200) -> Response:
         }
     )
     cards = b",".join(render.card(shown, language) for shown in known.cards)
-    return Response(head[:-1] + b',"cards":[' + cards + b"]}", status, media_type=render.JSON)
+    return Response(head[:-1] + b',"cards":[' + cards + b"]}", status, replayed(known.replayed), render.JSON)

@@ -29,6 +29,7 @@ from app.db.types import AnyOf, Hashes, Instant
 from app.domain.card import Basis, Card, Purpose, State, Status
 from app.domain.events import FactKind, Source
 from app.domain.history import read_grounds, write_grounds
+from app.domain.joining import CardStay
 from app.domain.presence import Stay
 
 _NAMES = tuple(field.name for field in fields(Card))
@@ -130,6 +131,9 @@ _OF_OTHER = (
     _OTHER.c.state.label("other_state"),
     _OTHER.c.entered_on.label("other_entered_on"),
     _OTHER.c.left_on.label("other_left_on"),
+    _OTHER.c.entered_at.label("other_entered_at"),
+    _OTHER.c.left_at.label("other_left_at"),
+    _OTHER.c.exit_source.label("other_exit_source"),
     _OTHER.c.visa_hash.label("other_visa_hash"),
 )
 _WITH_TRAVELLER = and_(travellers.c.world_id == WORLD, travellers.c.traveller_id == cards.c.traveller_id)
@@ -164,6 +168,21 @@ WITH_DUTIES = in_sandbox(
 def other_stays(found: Iterable[Row]) -> list[Stay]:
     """Read the stays on other cards from the rows of `WITH_STAYS` or `OPEN_WITH_STAYS`."""
     return [Stay(row["other_entered_on"], row["other_left_on"]) for row in found if row["other_number"] is not None]
+
+
+def other_card_stays(found: Iterable[Row]) -> list[CardStay]:
+    """Read them with their cards and to the instant."""
+    return [
+        CardStay(
+            number=row["other_number"],
+            entered_at=row["other_entered_at"],
+            left_at=row["other_left_at"],
+            days=Stay(row["other_entered_on"], row["other_left_on"]),
+            exit_source=row["other_exit_source"] and Source(row["other_exit_source"]),
+        )
+        for row in found
+        if row["other_number"] is not None
+    ]
 
 
 # The applicant -------------------------------------------------------------------------------------------------------
@@ -361,37 +380,3 @@ def statistics(groups: tuple[str, ...], *, begins: bool, until: bool) -> Select[
     return in_sandbox(
         counted.group_by(*(literal_column(name) if name == "status" else _GROUPS[name] for name in groups)), *groups
     )
-
-
-# What the clock makes due --------------------------------------------------------------------------------------------
-
-_FROM = bindparam("begins", type_=Instant())
-_TO = bindparam("until", type_=Instant())
-
-
-def _due(kind: str, state: ColumnElement[bool], at: ColumnElement[Any]) -> Select[Any]:
-    return select(literal_column(f"'{kind}'").label("kind"), at.label("due_at"), cards.c.number).where(
-        cards.c.world_id == WORLD, state, at > _FROM
-    )
-
-
-_LAPSES = _due("card.lapsed", IS_DECLARED, cards.c.lapses_at)
-_ENDS = _due("stay.ended", IS_ACTIVE, cards.c.ends_at)
-
-
-def _until(due: Select[Any]) -> Select[Any]:
-    return due.where(due.selected_columns.due_at <= _TO)
-
-
-_ALL_DUE = _until(_LAPSES).union_all(_until(_ENDS)).subquery("due")
-DUE_COUNTS = select(_ALL_DUE.c.kind, func.count().label("count")).group_by(_ALL_DUE.c.kind).order_by(_ALL_DUE.c.kind)
-DUE_FIRST = select(_ALL_DUE).order_by(_ALL_DUE.c.due_at, _ALL_DUE.c.kind, _ALL_DUE.c.number).limit(100)
-_NEXT = (
-    _LAPSES.order_by(cards.c.lapses_at)
-    .limit(1)
-    .subquery("lapse")
-    .select()
-    .union_all(_ENDS.order_by(cards.c.ends_at).limit(1).subquery("stay").select())
-    .subquery("next")
-)
-NEXT_DUE = select(func.min(_NEXT.c.due_at, type_=Instant()).label("due_at"))

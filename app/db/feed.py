@@ -10,6 +10,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     delete,
     exists,
     func,
@@ -20,13 +21,19 @@ from sqlalchemy import (
 )
 
 from app.db.scoped import WORLD, in_sandbox
-from app.db.tables import cards, documents, dues, facts, feed, outbox, salts, worlds
+from app.db.tables import IS_ACTIVE, cards, documents, dues, facts, feed, outbox, salts, worlds
 from app.db.types import AnyOf, Ids, Instant, PlacedId, Texts
 from app.domain.events import FactKind, Source
 
 _LIMIT = bindparam("limit", type_=Integer())
 _UNTIL = bindparam("until", type_=Instant())
 _BASE = bindparam("base", type_=BigInteger())
+
+_TOLD = (
+    *("fact_id", "card_number", "card_version", "traveller_id", "kind", "occurred_at", "occurred_on", "zone"),
+    *("recorded_at", "source", "confidence", "reason", "corrects", "plain"),
+)
+"""What is told of a fact, nothing of it personal."""
 
 # The lock ------------------------------------------------------------------------------------------------------------
 
@@ -47,9 +54,10 @@ PENDING = in_sandbox(
         .where(dues.c.world_id == WORLD, dues.c.fact_id.is_(None))
         .scalar_subquery()
         .label("next_due_at"),
+        select(worlds.c.fed).where(worlds.c.world_id == WORLD).scalar_subquery().label("fed"),
     )
 )
-"""Whether facts wait for their place, and when something falls due next."""
+"""Whether facts wait for their place, when something falls due next, and the last place that was given."""
 
 FRESH = (
     select(
@@ -76,6 +84,24 @@ PLACE = insert(feed).from_select(
     include_defaults=False,
 )
 
+_PLACED = (
+    select(feed.c.position, *(facts.c[name] for name in _TOLD))
+    .select_from(feed.join(facts, and_(facts.c.world_id == WORLD, facts.c.fact_id == feed.c.fact_id)))
+    .where(feed.c.world_id == WORLD, feed.c.position > bindparam("after", type_=BigInteger()))
+    .order_by(feed.c.position)
+    .limit(_LIMIT)
+)
+PAGE = in_sandbox(_PLACED, "position")
+"""The facts after a place, in their order."""
+
+PAGE_OF_KINDS = in_sandbox(
+    _PLACED.where(
+        feed.c.position <= bindparam("to", type_=BigInteger()), AnyOf(facts.c.kind, bindparam("kinds", type_=Texts()))
+    ),
+    "position",
+)
+"""Those of some kinds, looked for as far as a place."""
+
 # What becomes due ----------------------------------------------------------------------------------------------------
 
 _NUMBERS = bindparam("numbers", type_=Texts())
@@ -90,6 +116,15 @@ CARDS = (
     .where(cards.c.world_id == WORLD, AnyOf(cards.c.number, _NUMBERS))
 )
 """Cards by their numbers, with what their duties hang on."""
+
+OPEN_CARDS = in_sandbox(
+    select(cards.c.number.label("card_number"), cards.c.version.label("card_version"))
+    .where(cards.c.world_id == WORLD, IS_ACTIVE, cards.c.number > bindparam("after_number", type_=Text()))
+    .order_by(cards.c.number)
+    .limit(_LIMIT),
+    "card_number",
+)
+"""Open cards by number, after a number."""
 
 MET = select(facts.c.card_number, facts.c.reason, facts.c.occurred_on).where(
     facts.c.world_id == WORLD,
@@ -108,6 +143,35 @@ _ONE = and_(
 )
 DROP = delete(dues).where(_ONE)
 ADD = insert(dues).values({one.name: bindparam(one.name, type_=one.type) for one in dues.c if one.name != "fact_id"})
+
+# What a move of the clock makes due ----------------------------------------------------------------------------------
+
+_BEGINS = bindparam("begins", type_=Instant())
+_ON_THE_WAY = and_(dues.c.world_id == WORLD, dues.c.fact_id.is_(None), dues.c.due_at > _BEGINS, dues.c.due_at <= _UNTIL)
+
+COUNTS = select(dues.c.kind, func.count().label("count")).where(_ON_THE_WAY).group_by(dues.c.kind).order_by(dues.c.kind)
+FIRST = (
+    select(dues.c.kind, dues.c.duty, dues.c.due_at, dues.c.card_number)
+    .where(_ON_THE_WAY)
+    .order_by(dues.c.due_at, dues.c.kind, dues.c.card_number, dues.c.duty)
+    .limit(100)
+)
+NEXT = select(func.min(dues.c.due_at, type_=Instant()).label("due_at")).where(
+    dues.c.world_id == WORLD, dues.c.fact_id.is_(None), dues.c.due_at > _BEGINS
+)
+FALLING_DUE = select(func.count().label("count")).select_from(
+    select(literal_column("1"))
+    .select_from(dues)
+    .where(dues.c.world_id == WORLD, dues.c.fact_id.is_(None), dues.c.due_at <= _UNTIL)
+    .limit(_LIMIT)
+    .subquery("falling_due")
+)
+"""How much is to be announced until an instant; counted no further than `limit`."""
+
+WAITING = select(func.count().label("count")).select_from(
+    select(literal_column("1")).select_from(outbox).where(outbox.c.world_id == WORLD).limit(_LIMIT).subquery("waiting")
+)
+"""How many facts wait for their place; counted no further than `limit`."""
 
 # Announcements -------------------------------------------------------------------------------------------------------
 
@@ -150,7 +214,7 @@ ANNOUNCE = insert(facts).from_select(
         literal_column("'registry'"),
         literal_column(f"'{Source.REGISTRY.value}'"),
         func.nullif(dues.c.duty, literal_column("''")),
-        bindparam("nothing", type_=facts.c.plain.type),
+        cast(literal_column("'{}'"), facts.c.plain.type),
     )
     .select_from(dues.join(cards, and_(cards.c.world_id == WORLD, cards.c.number == dues.c.card_number)))
     .where(_NAMED),

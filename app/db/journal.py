@@ -3,13 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Integer, Text, and_, bindparam, select
+from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, cast, literal_column, null, select, union_all
 
 from app.db.cards import Sealed
+from app.db.engine import Row
 from app.db.scoped import WORLD, in_sandbox
-from app.db.tables import facts, salts
+from app.db.tables import cards, facts, salts
 from app.db.write import Step, added
-from app.domain.events import Fact
+from app.domain.events import Fact, FactKind
+from app.domain.history import Recorded
 
 OF_CARD = in_sandbox(
     select(
@@ -45,6 +47,31 @@ OF_CARD = in_sandbox(
 )
 """The facts that made a card's version, oldest first: identifiers are made in order."""
 
+_OWNED = facts.alias("owned")
+OF_TRAVELLER = in_sandbox(
+    select(
+        facts.c.fact_id,
+        facts.c.card_number,
+        facts.c.card_version,
+        facts.c.occurred_at,
+        facts.c.recorded_at,
+        facts.c.corrects,
+        facts.c.plain,
+    ).where(
+        facts.c.world_id == WORLD,
+        facts.c.card_number.in_(
+            select(_OWNED.c.card_number).where(
+                _OWNED.c.world_id == WORLD,
+                _OWNED.c.traveller_id == bindparam("traveller_id", type_=facts.c.traveller_id.type),
+            )
+        ),
+    ),
+    "card_number",
+    "card_version",
+    "fact_id",
+)
+"""The facts of every card that was a traveller's at any time, card by card, oldest first."""
+
 OF_SCAN = in_sandbox(
     select(
         facts.c.fact_id,
@@ -55,6 +82,41 @@ OF_SCAN = in_sandbox(
     ).where(facts.c.world_id == WORLD, facts.c.scan_id == bindparam("scan_id", type_=Text()))
 )
 """What was decided on a scan."""
+
+_TRAVELLER = bindparam("traveller_id", type_=facts.c.traveller_id.type)
+_CROSSINGS: ColumnElement[bool] = literal_column(
+    f"facts.kind IN ('{FactKind.CROSSING.value}', '{FactKind.ENTERED.value}', '{FactKind.DEPARTED.value}')"
+)
+_CROSSING = (
+    facts.c.fact_id,
+    facts.c.card_number,
+    facts.c.kind,
+    facts.c.occurred_at,
+    facts.c.zone,
+    facts.c.source,
+    facts.c.reason,
+    facts.c.corrects,
+    facts.c.outcome,
+)
+
+CROSSINGS_OF = in_sandbox(
+    union_all(
+        # by the card, since a card may have come from a record that was merged into this one
+        select(*_CROSSING, cards.c.state.label("card_state"))
+        .select_from(cards.join(facts, and_(facts.c.world_id == WORLD, facts.c.card_number == cards.c.number)))
+        .where(cards.c.world_id == WORLD, cards.c.traveller_id == _TRAVELLER, _CROSSINGS),
+        select(*_CROSSING, cast(null(), Text).label("card_state")).where(
+            facts.c.world_id == WORLD,
+            facts.c.traveller_id == _TRAVELLER,
+            facts.c.card_number.is_(None),
+            _CROSSINGS,
+        ),
+    )
+    .subquery("crossings")
+    .select(),
+    "fact_id",
+)
+"""Every crossing that was told of a traveller, in the order in which they were told."""
 
 
 _RARE = ("scan_id", "confidence", "corrects", "outcome")
@@ -89,4 +151,15 @@ def row(
         plain=fact.changes,
         **{name: value for name in _RARE if (value := getattr(fact, name)) is not None},
         **(sealed.columns() if sealed else {}),
+    )
+
+
+def recorded(row: Row) -> Recorded:
+    """Read back of a fact what tells the past."""
+    return Recorded(
+        fact_id=row["fact_id"],
+        occurred_at=row["occurred_at"],
+        recorded_at=row["recorded_at"],
+        corrects=row["corrects"],
+        changes=row["plain"],
     )

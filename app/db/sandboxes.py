@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, insert, null, select, update
+from sqlalchemy import and_, bindparam, delete, exists, insert, literal_column, null, or_, select, update
 
+from app.db import webhooks
 from app.db.engine import Busy, Database, Row, Session
 from app.db.tables import (
     api_keys,
@@ -17,10 +18,12 @@ from app.db.tables import (
     facts,
     feed,
     idempotency,
+    jobs,
     outbox,
     policies,
     salts,
     sandboxes,
+    snapshots,
     travellers,
     world_keys,
     worlds,
@@ -66,6 +69,7 @@ class Sandbox:
     clock: Clock
     created_at: datetime
     expires_at: datetime | None
+    forked_from: UUID | None = None
 
 
 _CLOCK = (sandboxes.c.clock_mode, sandboxes.c.anchor_real, sandboxes.c.anchor_sim, sandboxes.c.speed)
@@ -242,7 +246,26 @@ def _sandbox(row: Row) -> Sandbox:
         clock=_clock(row),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
+        forked_from=row["forked_from"],
     )
+
+
+_UNPLACED = exists(select(literal_column("1")).select_from(outbox).where(outbox.c.world_id == sandboxes.c.world_id))
+_TO_ANNOUNCE = exists(
+    select(literal_column("1"))
+    .select_from(dues)
+    .where(
+        dues.c.world_id == sandboxes.c.world_id,
+        dues.c.fact_id.is_(None),
+        or_(sandboxes.c.clock_mode != Mode.FROZEN.value, dues.c.due_at <= sandboxes.c.anchor_sim),
+    )
+)
+_SOMETHING_DUE = select(sandboxes.c.sandbox_id).where(or_(_UNPLACED, _TO_ANNOUNCE))
+
+
+async def with_something_due(db: Database) -> list[UUID]:
+    """List the sandboxes in which facts wait for their place, or something is due; of moving clocks all with dues."""
+    return [row["sandbox_id"] for row in await db.all(_SOMETHING_DUE)]
 
 
 _ADD_WORLD = insert(worlds).values(world_id=bindparam("world_id"), forked_from=null(), created_at=RealNow())
@@ -272,6 +295,8 @@ _ADD = insert(sandboxes).values(
     epoch=1,
     created_at=bindparam("created_at"),
     expires_at=bindparam("expires_at"),
+    drafts=bindparam("drafts"),
+    forked_from=bindparam("forked_from"),
 )
 
 
@@ -285,6 +310,8 @@ async def add(unit: Session, sandbox: Sandbox) -> None:
         policy=sandbox.policy,
         created_at=sandbox.created_at,
         expires_at=sandbox.expires_at,
+        drafts=" ".join(sorted(sandbox.drafts)),
+        forked_from=sandbox.forked_from,
         **clock_columns(sandbox.clock),
     )
 
@@ -299,17 +326,17 @@ def clock_columns(clock: Clock) -> dict[str, str | int | datetime]:
     }
 
 
-_OF_SANDBOX = sandboxes.c.sandbox_id == bindparam("of_sandbox_id", type_=sandboxes.c.sandbox_id.type)
+_OF_ID = bindparam("of_sandbox_id", type_=sandboxes.c.sandbox_id.type)
+_OF_SANDBOX = sandboxes.c.sandbox_id == _OF_ID
 _SET_WORLD = update(sandboxes).where(_OF_SANDBOX).values(world_id=bindparam("to_world_id"), epoch=sandboxes.c.epoch + 1)
 _DELETE = delete(sandboxes).where(_OF_SANDBOX)
-_FORGET_REPLAYS = delete(idempotency).where(
-    idempotency.c.sandbox_id == bindparam("of_sandbox_id", type_=idempotency.c.sandbox_id.type)
-)
+_FORGET_REPLAYS = delete(idempotency).where(idempotency.c.sandbox_id == _OF_ID)
 
 
 async def point_to(unit: Session, sandbox_id: UUID, world_id: UUID) -> None:
-    """Point a sandbox to another world. Answers kept for repetition speak of the old one and go."""
+    """Point a sandbox to another world, its webhooks along. Answers kept for repetition speak of the old one and go."""
     await unit.run(_SET_WORLD, of_sandbox_id=sandbox_id, to_world_id=world_id)
+    await webhooks.move_along(unit, sandbox_id, world_id)
     await unit.run(_FORGET_REPLAYS, of_sandbox_id=sandbox_id)
 
 
@@ -325,9 +352,15 @@ async def choose_policy(unit: Session, sandbox_id: UUID, policy_id: str, drafts:
     await unit.run(_CHOOSE, of_sandbox_id=sandbox_id, to_policy=policy_id, to_drafts=" ".join(sorted(drafts)))
 
 
+_SHRED_SNAPSHOTS = delete(world_keys).where(
+    world_keys.c.world_id.in_(select(snapshots.c.world_id).where(snapshots.c.sandbox_id == _OF_ID))
+)
+
+
 async def remove(unit: Session, sandbox_id: UUID) -> None:
-    """Delete a sandbox with its keys; its world is left for `purge`."""
+    """Delete a sandbox with its keys and snapshots; its world, and theirs, are left for `purge`."""
     await unit.run(_FORGET_REPLAYS, of_sandbox_id=sandbox_id)
+    await unit.run(_SHRED_SNAPSHOTS, of_sandbox_id=sandbox_id)
     await unit.run(_DELETE, of_sandbox_id=sandbox_id)
 
 
@@ -335,7 +368,9 @@ _SHRED = delete(world_keys).where(world_keys.c.world_id == bindparam("of_world_i
 _ABANDONED = (
     select(worlds.c.world_id)
     .outerjoin(sandboxes, sandboxes.c.world_id == worlds.c.world_id)
-    .where(sandboxes.c.sandbox_id.is_(None))
+    .outerjoin(snapshots, snapshots.c.world_id == worlds.c.world_id)
+    .outerjoin(jobs, and_(jobs.c.job_id == worlds.c.made_by, jobs.c.finished_at.is_(None)))
+    .where(sandboxes.c.sandbox_id.is_(None), snapshots.c.snapshot_id.is_(None), jobs.c.job_id.is_(None))
 )
 _EXPIRED = select(sandboxes.c.sandbox_id, sandboxes.c.world_id).where(sandboxes.c.expires_at <= RealNow())
 _PURGES = [
@@ -345,12 +380,12 @@ _PURGES = [
 
 
 async def shred(unit: Session, world_id: UUID) -> None:
-    """Destroy the keys of a world that no sandbox points to: from then on nobody opens its personal fields."""
+    """Destroy the keys of a world that nobody points to: from then on nobody opens its personal fields."""
     await unit.run(_SHRED, of_world_id=world_id)
 
 
 async def purge(db: Database) -> int:
-    """Delete expired sandboxes, and the rows of worlds that none points to; return how many worlds that were."""
+    """Delete expired sandboxes, and the rows of worlds that nobody points to; return how many worlds that were."""
     for row in await db.all(_EXPIRED):
         async with db.transaction() as unit:
             await remove(unit, row["sandbox_id"])

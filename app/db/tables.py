@@ -43,6 +43,7 @@ worlds = Table(
     Column("forked_from", Uuid),
     Column("created_at", Instant, nullable=False),
     Column("fed", BigInteger, nullable=False, server_default=text("0"), comment="the last position of its feed"),
+    Column("made_by", Uuid, comment="the job that copies into it: not abandoned before that is over"),
 )
 
 world_keys = Table(
@@ -75,8 +76,26 @@ sandboxes = Table(
         server_default=text("''"),
         comment="rows switched on, with a space",
     ),
+    Column("forked_from", Uuid, comment="sandbox; it may be gone"),
     CheckConstraint("clock_mode IN ('system', 'frozen', 'running')", name="clock_mode"),
     CheckConstraint("speed BETWEEN 1 AND 100000", name="speed"),
+    Index("ix_sandboxes_forked_from", "forked_from"),  # how many forks of one live
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("snapshot_id", Uuid, primary_key=True),
+    Column("sandbox_id", Uuid, ForeignKey("sandboxes.sandbox_id", ondelete="CASCADE"), nullable=False),
+    Column("world_id", Uuid, ForeignKey("worlds.world_id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("taken_at", Instant, nullable=False, comment="by the sandbox's clock"),
+    Column("policy", Text, nullable=False),
+    Column("drafts", Text, nullable=False),
+    Column("document", Text, comment="of that policy, where it was the sandbox's own"),
+    Column("copied", Json, nullable=False, comment="rows by table"),
+    Column("created_at", Instant, nullable=False),
+    Index("uq_snapshots_name", "sandbox_id", "name", unique=True),  # one of a name; list
 )
 
 policies = Table(
@@ -353,6 +372,7 @@ jobs = Table(
     Column("started_at", Instant),
     Column("finished_at", Instant),
     Column("leased_until", Instant, comment="another worker may take the job over afterwards"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
     Index("ix_jobs_sandbox_id", "sandbox_id", "job_id"),  # list; is one of a kind under way
     Index(

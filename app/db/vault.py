@@ -73,15 +73,22 @@ class MasterKey:
 
     def new_world(self, dice: Dice, *, world: str) -> tuple[bytes, bytes]:
         """Make the two keys of the world named `world`, wrapped: seal key, hash key."""
-        return self._wrap(dice(KEY_BYTES), f"{world}/seal", dice), self._wrap(dice(KEY_BYTES), f"{world}/hash", dice)
+        return self.wrap(dice(KEY_BYTES), dice(KEY_BYTES), dice, world=world)
+
+    def wrap(self, seal_key: bytes, hash_key: bytes, dice: Dice, *, world: str) -> tuple[bytes, bytes]:
+        """Wrap two keys for the world named `world`: they are opened under no other name."""
+        return (
+            self.seal(seal_key, purpose=f"{world}/seal", dice=dice),
+            self.seal(hash_key, purpose=f"{world}/hash", dice=dice),
+        )
 
     def unwrap(self, version: int, wrapped_seal_key: bytes, wrapped_hash_key: bytes, *, world: str) -> WorldKeys:
         """Open the keys of a world; WrongMasterKeyError when this is not the key that wrapped them."""
         try:
             return WorldKeys(
                 version=version,
-                seal_key=self._unwrap(wrapped_seal_key, f"{world}/seal"),
-                hash_key=self._unwrap(wrapped_hash_key, f"{world}/hash"),
+                seal_key=self.open(wrapped_seal_key, purpose=f"{world}/seal"),
+                hash_key=self.open(wrapped_hash_key, purpose=f"{world}/hash"),
             )
         except InvalidTag as error:
             message = "MIGCARD_MASTER_KEY is not the key that this database was written with"
@@ -91,9 +98,11 @@ class MasterKey:
         """Authenticate a request body that belongs to no world yet, to recognise it without keeping it."""
         return hmac.digest(self.key, body, hashlib.sha256)
 
-    def _wrap(self, key: bytes, purpose: str, dice: Dice) -> bytes:
+    def seal(self, clear: bytes, *, purpose: str, dice: Dice) -> bytes:
+        """Seal what belongs to no world; `purpose` names what it is and whose, and must be named again to open it."""
         nonce = dice(_NONCE_BYTES)
-        return nonce + AESGCM(self.key).encrypt(nonce, key, purpose.encode())
+        return nonce + AESGCM(self.key).encrypt(nonce, clear, purpose.encode())
 
-    def _unwrap(self, wrapped: bytes, purpose: str) -> bytes:
-        return AESGCM(self.key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], purpose.encode())
+    def open(self, sealed: bytes, *, purpose: str) -> bytes:
+        """Open what `seal` made for the same purpose; InvalidTag when anything differs."""
+        return AESGCM(self.key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], purpose.encode())

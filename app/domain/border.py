@@ -3,19 +3,19 @@
 The same functions decide online, for scans that come later, and in the simulation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
+from typing import Self
 
 from app.domain import life
-from app.domain.card import OPEN, VISA_BASES, Basis, Card, Crossing, Particulars, State, Status
+from app.domain.card import VISA_BASES, Card, Crossing, Particulars, Status
 from app.domain.conditions import Traveller
 from app.domain.errors import RuleViolation, violation
 from app.domain.events import Source
-from app.domain.identity import DocumentKind
+from app.domain.joining import CardStay, Waiting, inside_at, stay_left, waits_for_exit
 from app.domain.policy import Policy
-from app.domain.presence import Stay
 from app.domain.stay import UsedUp, ending, entering
 from app.domain.transitions import TRANSITIONS, Action
 
@@ -61,9 +61,21 @@ class Reason(StrEnum):
 HAPPENED = frozenset({Source.LATE_UPLOAD, Source.DIGITISED, Source.FOREIGN_AUTHORITY, Source.INFERRED})
 """Sources that tell of what has happened already: a refusal cannot undo it, so that it is recorded in any case."""
 
+BEFORE_BIRTH = "before_birth"
+ENTERED_BEFORE = "entered_before"
+ENTERED_SINCE = "entered_since"
+EXIT_MOVED = "exit_moved"
 INFERRED_EXIT_REPLACED = "inferred_exit_replaced"
 LEFT_SINCE = "left_since"
-NO_CARD = "no_card"
+PAPER_NUMBER_IN_USE = "paper_number_in_use"
+WAITS_FOR_EXIT = "waits_for_exit"
+
+WAITS = frozenset({Reason.ALREADY_INSIDE.value, WAITS_FOR_EXIT})
+"""Flags of an entry that has happened and opens no stay before an exit is told."""
+
+
+NOBODY_CROSSED = frozenset({Decision.REFUSE, Decision.MORE_DATA})
+"""What an officer decides who lets nobody through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +91,10 @@ class Report:
     """A crossing as it is reported: who tells of it, how sure that is, and what the officer decided on the spot.
 
     `fits` tells whether the document that was shown is one of the holder's; True when none was named. `expires_on` is
-    its last day, where that was read. `visa_used` counts the entries on the holder's visa before. `status` is what the
-    card was at the crossing, where something recorded since has made another of it.
+    its last day, where that is known; `other_document`: it is not the one that the card names. `visa_used` counts the
+    entries on the holder's visa before. `status` is what the card was at the crossing, where something recorded since
+    has made another of it. `trouble` is what was found wrong with the papers when a crossing that waited was told.
+    `paper_taken`: another live card has the paper number.
     """
 
     crossing: Crossing
@@ -90,8 +104,17 @@ class Report:
     observed: Observed | None = None
     fits: bool = True
     expires_on: date | None = None
+    other_document: bool = False
     visa_used: int = 0
     status: Status | None = None
+    trouble: Reason | None = None
+    paper_taken: bool = False
+
+    @classmethod
+    def of(cls, waiting: Waiting) -> Self:
+        """Tell again of a crossing that has waited."""
+        trouble = next((one for one in _OF_PAPERS if one in waiting.flags), None)
+        return cls(crossing=waiting.crossing, source=waiting.source, trouble=trouble)
 
     def status_of(self, card: Card) -> Status:
         """Tell what the card was at the crossing."""
@@ -103,13 +126,18 @@ class Report:
         return self.source in HAPPENED
 
     @property
+    def was_seen(self) -> bool:
+        """Whether somebody saw it, and did not only conclude it."""
+        return self.source is not Source.INFERRED
+
+    @property
     def nobody_crossed(self) -> bool:
         """Whether the officer let nobody through."""
-        return self.observed is not None and self.observed.decision in {Decision.REFUSE, Decision.MORE_DATA}
+        return self.observed is not None and self.observed.decision in NOBODY_CROSSED
 
     def differs(self, decision: Decision) -> bool:
-        """Say whether the officer decided otherwise than the registry would have."""
-        return self.observed is not None and self.observed.decision is not decision
+        """Say whether the officer decided otherwise than the registry would have; to record is to let through."""
+        return self.observed is not None and _LET_THROUGH.get(self.observed.decision) is not _LET_THROUGH.get(decision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +159,13 @@ class Outcome:
     needed_from: date | None = None
 
 
+_LET_THROUGH = {
+    Decision.ADMIT: Decision.ADMIT,
+    Decision.RECORDED: Decision.ADMIT,
+    Decision.REFUSE: Decision.REFUSE,
+    Decision.MORE_DATA: Decision.MORE_DATA,
+}
+_OF_PAPERS = (Reason.DOCUMENT_DIFFERS, Reason.DOCUMENT_EXPIRED, Reason.VISA_NOT_VALID)
 _NOT_GOOD_FOR_ENTRY = {
     Status.LAPSED: Reason.CARD_LAPSED,
     Status.WITHDRAWN: Reason.CARD_WITHDRAWN,
@@ -145,42 +180,47 @@ _NOT_GOOD_FOR_ENTRY = {
 
 
 def decide_entry(
-    card: Card, personal: Particulars, report: Report, *, inside: bool, stays: Iterable[Stay], policy: Policy
+    card: Card,
+    personal: Particulars,
+    report: Report,
+    *,
+    stays: Collection[CardStay],
+    left_at: datetime | None = None,
+    policy: Policy,
 ) -> Outcome:
     """Admit on a declared card, or refuse with the reason; what has happened already is recorded whatever the reason.
 
-    `inside`: the traveller is in the country on another card; `stays` are those recorded on other cards. The card is
-    judged at the instant of the crossing, so that one recorded late is not held against the traveller. RuleViolation
-    at `/occurred_at` for an entry of today that lies before an exit.
+    `stays` are those on the traveller's other cards, `left_at` is the exit that ends this one where it was told before.
+    The card is judged at the instant of the crossing: an entry recorded late is not held against the traveller, and
+    opens no second stay beside another. RuleViolation at `/occurred_at` for one of today that lies before an exit, or
+    before the birth.
     """
-    stays, on = list(stays), report.crossing.on
-    if not report.has_happened and any(stay.left_on and on < stay.left_on for stay in stays):
+    at = report.crossing.occurred_at
+    unborn = report.crossing.on < personal.holder.birth_date.earliest()
+    if not report.has_happened and any(stay.left_at and at < stay.left_at for stay in stays):
         raise violation("/occurred_at", "before-the-last-exit")
-    own = _judge_entry(card, personal, report, inside=inside, stays=stays, policy=policy)
-    differs = report.differs(own.decision)
-    if not report.has_happened and (own.decision is not Decision.ADMIT or not differs):
-        return replace(own, observed_differs=differs)
-    if report.observed and report.observed.decision is not Decision.ADMIT:  # nobody has entered
-        return replace(own, decision=Decision.RECORDED, card=None, observed_differs=differs)
-    if own.decision is Decision.ADMIT or own.reason is Reason.EXEMPT:
-        return replace(own, observed_differs=own.decision is not Decision.ADMIT and differs)
-    return replace(
-        own,
-        decision=Decision.RECORDED,
-        card=None if inside else _entered_all_the_same(card, personal, report, stays=stays, policy=policy),
-        flags=[own.reason.value],
-        observed_differs=differs,
-    )
+    if not report.has_happened and unborn:
+        raise violation("/occurred_at", "before-birth")
+    own = _judge_entry(card, personal, report, stays=stays, policy=policy)
+    own = replace(own, observed_differs=report.differs(own.decision))
+    if not report.has_happened and not (own.decision is Decision.ADMIT and own.observed_differs):
+        return own
+    if report.nobody_crossed:
+        return replace(own, decision=Decision.RECORDED, card=None)
+    if unborn:  # whoever that was, it was not the holder
+        flags = [Reason.DOCUMENT_DIFFERS.value, BEFORE_BIRTH]
+        return Outcome(decision=Decision.RECORDED, reason=Reason.DOCUMENT_DIFFERS, flags=flags)
+    return _as_it_happened(own, card, personal, report, stays=stays, left_at=left_at, policy=policy)
 
 
 def _judge_entry(
-    card: Card, personal: Particulars, report: Report, *, inside: bool, stays: Iterable[Stay], policy: Policy
+    card: Card, personal: Particulars, report: Report, *, stays: Collection[CardStay], policy: Policy
 ) -> Outcome:
     crossing, traveller = report.crossing, Traveller.of(card.basis, card.purpose, personal)
     reason = _NOT_GOOD_FOR_ENTRY.get(report.status_of(card)) or _paper_trouble(card, personal, report)
     if not report.fits:
         reason = Reason.DOCUMENT_DIFFERS
-    if inside:
+    if _is_inside(report, stays):
         reason = Reason.ALREADY_INSIDE
     if reason:
         return Outcome(decision=Decision.REFUSE, reason=reason)
@@ -192,15 +232,56 @@ def _judge_entry(
     except RuleViolation as unknown:  # the policy has changed since the card was declared
         missing = [fault.pointer for fault in unknown.faults]
         return Outcome(decision=Decision.MORE_DATA, reason=Reason.MORE_DATA, missing=missing)
-    end = entering(stays, terms, crossing.on)
+    end = entering([stay.days for stay in stays], terms, crossing.on)
     if isinstance(end, UsedUp):
         return Outcome(decision=Decision.REFUSE, reason=Reason.STAY_USED_UP, used_up=end)
-    admitted = life.enter(_judged_by(policy, card), crossing, end, late=report.has_happened)
+    if report.paper_taken and not report.has_happened:  # one of the two numbers was mistyped
+        missing = ["/paper"]
+        return Outcome(
+            decision=Decision.MORE_DATA, reason=Reason.MORE_DATA, missing=missing, flags=[PAPER_NUMBER_IN_USE]
+        )
+    admitted = life.enter(_entered_on(card, report, policy), crossing, end, late=report.has_happened)
     return Outcome(decision=Decision.ADMIT, reason=Reason.ADMITTED, card=admitted)
 
 
+def _is_inside(report: Report, stays: Collection[CardStay]) -> bool:
+    """Judge what has happened by where the traveller was then; nobody is let in today who is inside today."""
+    if not report.has_happened and any(stay.left_at is None for stay in stays):
+        return True
+    return inside_at(report.crossing.occurred_at, stays)
+
+
+def _as_it_happened(
+    own: Outcome,
+    card: Card,
+    personal: Particulars,
+    report: Report,
+    *,
+    stays: Collection[CardStay],
+    left_at: datetime | None,
+    policy: Policy,
+) -> Outcome:
+    """Record an entry that has happened, whatever the registry would have said, on a card that has room for it."""
+    if own.reason is Reason.EXEMPT:
+        return own
+    told = own
+    if own.decision is not Decision.ADMIT:
+        after, flags = None, [own.reason.value]
+        if _is_inside(report, stays):
+            flags += [] if report.fits else [Reason.DOCUMENT_DIFFERS.value]
+            flags += [trouble.value for trouble in [_paper_trouble(card, personal, report)] if trouble]
+        else:
+            after = _entered_all_the_same(card, personal, report, stays=stays, policy=policy)
+        told = replace(own, decision=Decision.RECORDED, card=after, flags=flags)
+    if told.card and report.paper_taken:
+        told = replace(told, flags=[*told.flags, PAPER_NUMBER_IN_USE])
+    if told.card and waits_for_exit(report.crossing.occurred_at, left_at, stays):
+        return replace(told, decision=Decision.RECORDED, card=None, flags=[*told.flags, WAITS_FOR_EXIT])
+    return told
+
+
 def _entered_all_the_same(
-    card: Card, personal: Particulars, report: Report, *, stays: Iterable[Stay], policy: Policy
+    card: Card, personal: Particulars, report: Report, *, stays: Collection[CardStay], policy: Policy
 ) -> Card | None:
     """Record an entry that the registry would have refused; None where the card could not be entered on at all."""
     if report.status_of(card) not in {Status.DECLARED, Status.LAPSED}:
@@ -210,65 +291,69 @@ def _entered_all_the_same(
     except RuleViolation:  # nobody knows when it must end; a correction of the card will tell
         end = None
     else:
-        end = ending(stays, terms, report.crossing.on)
-    return life.enter(_judged_by(policy, card), report.crossing, end, late=True)
+        end = ending([stay.days for stay in stays], terms, report.crossing.on)
+    return life.enter(_entered_on(card, report, policy), report.crossing, end, late=True)
 
 
-def _judged_by(policy: Policy, card: Card) -> Card:
-    return replace(card, policy_id=policy.policy_id, policy_version=policy.version)
+def _entered_on(card: Card, report: Report, policy: Policy) -> Card:
+    """Name the policy that judges the entry, and leave a paper number to the live card that has it."""
+    judged = replace(card, policy_id=policy.policy_id, policy_version=policy.version)
+    return replace(judged, paper_series=None, paper_number=None) if report.paper_taken else judged
 
 
 def _paper_trouble(card: Card, personal: Particulars, report: Report) -> Reason | None:
     on, visa = report.crossing.on, personal.visa if card.basis in VISA_BASES else None
-    if replace(personal.document, expires_on=report.expires_on or personal.document.expires_on).is_expired_on(on):
+    if report.trouble:
+        return report.trouble
+    own = None if report.other_document else personal.document.expires_on
+    if replace(personal.document, expires_on=report.expires_on or own).is_expired_on(on):
         return Reason.DOCUMENT_EXPIRED
     if visa is not None and (not visa.is_valid_on(on) or visa.is_used_up(report.visa_used)):
         return Reason.VISA_NOT_VALID
     return None
 
 
-def decide_exit(card: Card, report: Report) -> Outcome:
+def decide_exit(card: Card, report: Report, *, stays: Collection[CardStay] = (), moved: bool = False) -> Outcome:
     """Record the exit: of an open stay as departure, of anything else as an exit without entry, inventing nothing.
 
-    An exit that was seen takes the place of one that was only inferred. RuleViolation at `/occurred_at` for an exit of
-    today that lies before the entry.
+    An exit that was seen takes the place of one that was only inferred, but never of one before a later stay: `stays`
+    are those on the traveller's other cards. `moved`: the exit on the card belongs to another stay, see `stay_cut`.
+    RuleViolation at `/occurred_at` for an exit of today before the entry.
     """
-    crossing = report.crossing
-    before_entry = card.entered_at is not None and crossing.occurred_at < card.entered_at
-    if before_entry and card.left_at is None and not report.has_happened:
+    crossing, own = report.crossing, CardStay.of(card)
+    if own and own.left_at is None and crossing.occurred_at < own.entered_at and not report.has_happened:
         raise violation("/occurred_at", "before-the-entry", entered_on=str(card.entered_on))
     flags = [] if report.fits else [Reason.DOCUMENT_DIFFERS.value]
-    status = card.status_at(crossing.occurred_at)
-    seen = life.was_inferred(card) and report.source is not Source.INFERRED
-    if before_entry or not (seen or status in OPEN):
+    every = [*stays, *([own] if own else [])]
+    ended = own if moved else stay_left(crossing.occurred_at, every, seen=report.was_seen)
+    if own is None or ended is not own:
         flags.append(Reason.EXIT_WITHOUT_ENTRY.value)
         reason, after = Reason.EXIT_WITHOUT_ENTRY, None
     else:
-        over = card.ends_at is not None and crossing.occurred_at >= card.ends_at
-        reason = Reason.DEPARTED_AFTER_OVERSTAY if over else Reason.DEPARTED
-        after = None if report.nobody_crossed else life.leave(card, crossing, report.source)
-        if seen:
-            flags.append(INFERRED_EXIT_REPLACED)
+        reason = departed_as(card, crossing)
+        after = None if report.nobody_crossed else life.leave(card, crossing, report.source, moved=moved)
+        if after and card.left_at:
+            flags.append(INFERRED_EXIT_REPLACED if life.was_inferred(card) else EXIT_MOVED)
     return Outcome(
         decision=Decision.RECORDED, reason=reason, card=after, flags=flags, observed_differs=report.nobody_crossed
     )
 
 
-def left_since(entered: Card, exits: Iterable[Report]) -> Report | None:
-    """Find the exit that ends a stay whose entry comes to be known after it: the first one after the entry."""
-    later = (one for one in exits if entered.entered_at and one.crossing.occurred_at >= entered.entered_at)
-    return min(later, key=lambda one: one.crossing.occurred_at, default=None)
+def departed_as(card: Card, crossing: Crossing) -> Reason:
+    """Tell an exit in time from one after the end of the stay."""
+    over = card.ends_at is not None and crossing.occurred_at >= card.ends_at
+    return Reason.DEPARTED_AFTER_OVERSTAY if over else Reason.DEPARTED
 
 
 def decide_refusal(
-    card: Card, personal: Particulars, report: Report, *, inside: bool, stays: Iterable[Stay], policy: Policy
+    card: Card, personal: Particulars, report: Report, *, stays: Collection[CardStay], policy: Policy
 ) -> Outcome:
     """Refuse an entry for good: the number is spent and no day is charged.
 
     The reason is the registry's own where it would have refused too. A card that cannot be entered on anyway is left as
     it is, and the attempt recorded.
     """
-    own = _judge_entry(card, personal, report, inside=inside, stays=stays, policy=policy)
+    own = _judge_entry(card, personal, report, stays=stays, policy=policy)
     refused = own.decision is Decision.REFUSE
     final = Action.REFUSAL in TRANSITIONS.get(card.status_at(report.crossing.occurred_at), {})
     return Outcome(
@@ -277,58 +362,4 @@ def decide_refusal(
         card=life.refuse(card, at=report.crossing.occurred_at) if final else None,
         used_up=own.used_up,
         observed_differs=not refused,
-    )
-
-
-def rank_for(direction: Direction, report: Report, state: State, exit_source: Source | None) -> int | None:
-    """Rank one of a person's cards for a crossing without a number, the best 0; None for one that it is not about.
-
-    The open one comes first, then the one declared, or left unseen. An exit that came before its entry waits on a
-    declared card.
-    """
-    ranks: dict[tuple[State, Source | None], int] = {(State.ACTIVE, None): 0}
-    if direction is Direction.ENTRY:
-        ranks[State.DECLARED, None] = 1
-    else:
-        ranks[State.DEPARTED, Source.INFERRED] = 1
-        if report.has_happened:
-            ranks[State.DECLARED, None] = 2
-    return ranks.get((state, exit_source))
-
-
-def decide_without_card(
-    direction: Direction, report: Report, *, citizenship: str | None, kind: DocumentKind | None, policy: Policy
-) -> Outcome:
-    """Judge a crossing of somebody without a card, of whom only the document is known.
-
-    An exit is recorded, and nothing invented. Who needs no card may enter, the others need one first.
-    """
-    on, exemption, missing = report.crossing.on, None, "/holder/citizenship"
-    if citizenship is not None:
-        traveller, missing = Traveller(citizenship=citizenship, basis=Basis.VISA_FREE, document=kind), "/card"
-        exemption = policy.exemption(traveller, on)
-        if kind is None and any(policy.exemption(replace(traveller, document=one), on) for one in DocumentKind):
-            missing = "/document/type"  # some documents exempt, and nobody knows which one this is
-    if exemption is not None and (direction is Direction.ENTRY or exemption.days is None):
-        needed_from = exemption.needed_from(on) if direction is Direction.ENTRY else None
-        return Outcome(decision=Decision.RECORDED, reason=Reason.EXEMPT, needed_from=needed_from)
-    if direction is Direction.EXIT:
-        reason = Reason.EXIT_WITHOUT_ENTRY
-        return Outcome(decision=Decision.RECORDED, reason=reason, flags=[reason.value])
-    return Outcome(
-        decision=Decision.RECORDED if report.has_happened else Decision.MORE_DATA,
-        reason=Reason.MORE_DATA,
-        missing=[missing],
-        flags=[NO_CARD],
-        observed_differs=report.differs(Decision.MORE_DATA),
-    )
-
-
-def decide_among_several(direction: Direction, report: Report, *, birth_date_known: bool) -> Outcome:
-    """Judge a crossing of one of several people who share a document, whom nothing that was told keeps apart."""
-    recorded = report.has_happened or direction is Direction.EXIT
-    return Outcome(
-        decision=Decision.RECORDED if recorded else Decision.MORE_DATA,
-        reason=Reason.MORE_DATA,
-        missing=["/holder/given_names" if birth_date_known else "/holder/birth_date"],
     )

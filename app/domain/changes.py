@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import ClassVar
 from uuid import UUID
 
 from app.domain import life
@@ -16,7 +17,7 @@ from app.domain.clock import local_day
 from app.domain.conditions import Traveller, require_visa_of_basis
 from app.domain.errors import violation
 from app.domain.events import FactKind
-from app.domain.grounds import first_ground, terms_of
+from app.domain.grounds import first_day, first_ground, grounds_of, latest, terms_of, with_ground
 from app.domain.identity import Document
 from app.domain.policy import Policy
 from app.domain.presence import Stay
@@ -36,13 +37,27 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What a change is made on: the next version of the card, in the state that it gets, and its personal part."""
+
+    card: Card
+    personal: Particulars
+    setting: Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One fact of a change: its kind, the card after it, which kind of fact it corrects, and the true crossing."""
+    """One fact of a change: its kind, the card after it, which kind of fact it corrects, and the true crossing.
+
+    `wrong` tells which of several such facts it is: the one that told this field, of a ground the one from `ground` on.
+    """
 
     kind: FactKind
     card: Card
     corrects: FactKind | None = None
     crossing: Crossing | None = None
+    wrong: str | None = None
+    ground: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,26 +77,36 @@ class Changed:
 class Change(ABC):
     """What every change says: from which day on it holds, and why."""
 
+    action: ClassVar[Action]
     effective_on: date
     reason: str
 
     def apply(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
         """Carry the change out; the end of the stay is judged afterwards.
 
-        RuleViolation naming what is wrong with it; Conflict `transition-not-allowed`.
+        Conflict `transition-not-allowed`, whatever else is wrong with it; RuleViolation naming that.
         """
-        self.require_day(card, setting.at)
-        return self._applied(card, personal, setting)
+        state = self.require_possible(card, setting.at)
+        return self._applied(Case(card=card.changed(state=state), personal=personal, setting=setting))
 
-    def require_day(self, card: Card, at: datetime) -> None:
-        """Refuse a day to come, but of payments, and one before the entry."""
+    def require_possible(self, card: Card, at: datetime) -> State:
+        """Tell the state that the change leads to; Conflict `transition-not-allowed`, RuleViolation for its day.
+
+        A day may be yet to come of payments only, and lies before no entry.
+        """
+        state = next_state(card, self._action, at)
         if self.effective_on > local_day(at, card.zone) and not isinstance(self, PatentPayment):
             raise violation("/effective_on", "in-the-future")
         if card.entered_on and self.effective_on < card.entered_on:
             raise violation("/effective_on", "before-the-entry", entered_on=card.entered_on.isoformat())
+        return state
+
+    @property
+    def _action(self) -> Action:
+        return self.action
 
     @abstractmethod
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed: ...
+    def _applied(self, case: Case) -> Changed: ...
 
 
 def _one(kind: FactKind, card: Card, personal: Particulars) -> Changed:
@@ -107,12 +132,14 @@ def judged(card: Card, personal: Particulars, stays: Iterable[Stay], policy: Pol
 class Extension(Change):
     """The stay goes on, on the same basis or on another one, until a day; an application for residence has none."""
 
+    action = Action.EXTENSION
     until: date | None = None
     basis: Basis | None = None
     visa: Visa | None = None
 
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
-        state, basis = next_state(card, Action.EXTENSION, setting.at), self.basis or card.basis
+    def _applied(self, case: Case) -> Changed:
+        card, personal = case.card, case.personal
+        basis = self.basis or card.basis
         visa = (self.visa or personal.visa) if basis in VISA_BASES else None
         require_visa(basis, visa)
         until = min((day for day in (self.until, *self._granted_by(visa)) if day), default=None)
@@ -128,10 +155,15 @@ class Extension(Change):
             visa_until=until if visa else None,
             applied_on=visa.applied_on if visa else None,
         )
-        # days that a shortening made unlawful stay so: whoever extends later leaves a gap
-        cut = card.shortened_to if card.shortened_to and self.effective_on > card.shortened_to + _A_DAY else None
-        after = with_ground(card.changed(state=state, shortened_to=cut), personal, ground)
+        after = with_ground(replace(card, shortened_to=self._still_cut(card)), personal, ground)
         return _one(FactKind.CHANGED, after, replace(personal, visa=self.visa or personal.visa))
+
+    def _still_cut(self, card: Card) -> date | None:
+        """Keep a shortening whose unlawful days stay so: whoever extends later than on their first one leaves a gap."""
+        if card.shortened_to is None:
+            return None
+        unlawful_from = max(card.shortened_to + _A_DAY, card.entered_on or date.min)
+        return card.shortened_to if self.effective_on > unlawful_from else None
 
     def _granted_by(self, visa: Visa | None) -> tuple[date | None, ...]:
         """Tell the last days that a visa gives: its own, and that of the days it grants from now on if it is new."""
@@ -154,76 +186,58 @@ def require_longer(before: Card, after: Card) -> None:
 class PatentPayment(Change):
     """A work patent is paid for, from `effective_on`, which may lie before the payment or after it, to a day."""
 
+    action = Action.PATENT_PAYMENT
     paid_through: date
 
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
-        state = next_state(card, Action.PATENT_PAYMENT, setting.at)
+    def _applied(self, case: Case) -> Changed:
+        card, personal = case.card, case.personal
         if self.paid_through < self.effective_on:
             raise violation("/paid_through", "ends-before-it-begins")
         ground = Ground(begins_on=self.effective_on, basis=Basis.PATENT, purpose=card.purpose, until=self.paid_through)
-        after = with_ground(card.changed(state=state), personal, ground)
-        return _one(FactKind.CHANGED, after, personal)
+        return _one(FactKind.CHANGED, with_ground(card, personal, ground), personal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortening(Change):
     """The stay must end on a day, which may be past."""
 
+    action = Action.SHORTENING
     until: date
 
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
-        state = next_state(card, Action.SHORTENING, setting.at)
+    def _applied(self, case: Case) -> Changed:
+        card = case.card
         if card.entered_on and self.until < card.entered_on:
             raise violation("/until", "before-the-entry", entered_on=card.entered_on.isoformat())
         if card.last_lawful_day and self.until >= card.last_lawful_day:
             raise violation("/until", "does-not-shorten", last_lawful_day=card.last_lawful_day.isoformat())
-        return _one(FactKind.CHANGED, card.changed(state=state, shortened_to=self.until), personal)
+        return _one(FactKind.CHANGED, replace(card, shortened_to=self.until), case.personal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurposeChange(Change):
     """Another purpose, and maybe another basis, from a day on."""
 
+    action = Action.PURPOSE_CHANGE
     purpose: Purpose
     basis: Basis | None = None
 
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
-        state, basis = next_state(card, Action.PURPOSE_CHANGE, setting.at), self.basis or card.basis
+    def _applied(self, case: Case) -> Changed:
+        card, personal = case.card, case.personal
+        basis = self.basis or card.basis
         require_visa(basis, personal.visa)
-        after = card.changed(state=state)
         if card.entered_on is None:
-            return _one(FactKind.CHANGED, replace(after, purpose=self.purpose, basis=basis), personal)
-        begun = [one for one in _so_far(card, personal) if _first_day(one) <= self.effective_on]
+            return _one(FactKind.CHANGED, replace(card, purpose=self.purpose, basis=basis), personal)
+        begun = [one for one in grounds_of(card, personal) if first_day(one) <= self.effective_on]
         former = begun[latest(begun)]
         if former.basis is not basis:  # what was paid for or granted on another basis gives nothing on this one
             former = first_ground(replace(card, basis=basis), personal)
         ground = replace(former, begins_on=self.effective_on, purpose=self.purpose)
         coming = tuple(
-            replace(one, purpose=self.purpose) if _first_day(one) > self.effective_on else one
-            for one in _so_far(card, personal)
+            replace(one, purpose=self.purpose) if first_day(one) > self.effective_on else one
+            for one in grounds_of(card, personal)
         )
-        after = with_ground(replace(after, grounds=coming), personal, ground)
+        after = with_ground(replace(card, grounds=coming), personal, ground)
         return _one(FactKind.CHANGED, after, personal)
-
-
-def with_ground(card: Card, personal: Particulars, ground: Ground) -> Card:
-    """Add a ground to those that the stay rested on so far; the last one by its day is the card's."""
-    grounds = (*_so_far(card, personal), ground)
-    last = grounds[latest(grounds)]
-    return replace(card, grounds=grounds, basis=last.basis, purpose=last.purpose)
-
-
-def latest(grounds: Sequence[Ground]) -> int:
-    """Find the ground that holds in the end: the last one by its day, and of several the one recorded last."""
-    return max(range(len(grounds)), key=lambda place: (_first_day(grounds[place]), place))
-
-
-def _so_far(card: Card, personal: Particulars) -> tuple[Ground, ...]:
-    return card.grounds or (first_ground(card, personal),)
-
-
-def _first_day(ground: Ground) -> date:
-    return ground.begins_on or date.min
 
 
 def require_visa(basis: Basis, visa: Visa | None) -> None:
@@ -240,18 +254,20 @@ def require_visa(basis: Basis, visa: Visa | None) -> None:
 class DocumentAdded(Change):
     """A renewed document in place of the card's, or a second one beside it."""
 
+    action = Action.DOCUMENT_ADDED
     document: Document
     document_id: UUID
     replaces: bool
 
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
-        state, document = next_state(card, Action.DOCUMENT_ADDED, setting.at), self.document
+    def _applied(self, case: Case) -> Changed:
+        card, personal = case.card, case.personal
+        document = self.document
         if document.is_expired_on(self.effective_on):
             values = {"expires_on": str(document.expires_on), "on": self.effective_on.isoformat()}
             raise violation("/document/expires_on", "document-expired", **values)
         if not self.replaces:
-            return _one(FactKind.LINKED, card.changed(state=state), personal)
-        after = card.changed(state=state, document_id=self.document_id)
+            return _one(FactKind.LINKED, card, personal)
+        after = replace(card, document_id=self.document_id)
         return _one(FactKind.CHANGED, after, replace(personal, document=document))
 
 
@@ -262,11 +278,11 @@ class Loss(Change):
     `life.duplicate` makes the duplicate, since that is another card.
     """
 
+    action = Action.LOSS
     duplicate: bool
 
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
-        after = card.changed(state=next_state(card, Action.LOSS, setting.at), lost_at=setting.at)
-        return _one(FactKind.CHANGED, after, personal)
+    def _applied(self, case: Case) -> Changed:
+        return _one(FactKind.CHANGED, replace(case.card, lost_at=case.setting.at), case.personal)
 
 
 # The end of a card ---------------------------------------------------------------------------------------------------
@@ -276,15 +292,17 @@ class Loss(Change):
 class Annulment(Change):
     """The card must not be: its number is spent, its days are charged to nobody."""
 
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
-        after = card.changed(state=next_state(card, Action.ANNULMENT, setting.at))
-        return _one(FactKind.ANNULLED, after, personal)
+    action = Action.ANNULMENT
+
+    def _applied(self, case: Case) -> Changed:
+        return _one(FactKind.ANNULLED, case.card, case.personal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawal(Change):
     """The traveller will not come."""
 
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
-        after = card.changed(state=next_state(card, Action.WITHDRAWAL, setting.at))
-        return _one(FactKind.WITHDRAWN, after, personal)
+    action = Action.WITHDRAWAL
+
+    def _applied(self, case: Case) -> Changed:
+        return _one(FactKind.WITHDRAWN, case.card, case.personal)

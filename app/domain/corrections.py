@@ -1,24 +1,27 @@
 """Corrections: what was recorded wrongly, as it truly was. The old telling stays in the history."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TypeVar
+from uuid import UUID
 
 from app.domain import life
 from app.domain.application import DocumentFields, HolderFields, identify, refuse, require_known_states
 from app.domain.card import VISA_BASES, Basis, Card, Crossing, Ground, Host, Intended, Particulars, Purpose, State, Visa
-from app.domain.changes import Change, Changed, Part, Setting, latest, require_visa
+from app.domain.changes import Case, Change, Changed, Part, require_visa
 from app.domain.clock import MOSCOW, local_day
 from app.domain.conditions import Traveller
 from app.domain.errors import Fault, violation
-from app.domain.events import FactKind
-from app.domain.identity import Document, Holder
+from app.domain.events import Changes, FactKind
+from app.domain.grounds import TrueGround, corrected, latest, resting_on
+from app.domain.identity import Document, Holder, person_key
 from app.domain.number import PaperNumber
 from app.domain.policy import Policy
 from app.domain.presence import Stay
-from app.domain.transitions import Action, next_state
+from app.domain.transitions import Action
 
 Typed = TypeVar("Typed", HolderFields, DocumentFields)
 T = TypeVar("T")
@@ -37,6 +40,7 @@ class Removable(StrEnum):
     INTENDED_CHECKPOINT = "intended.checkpoint"
     PAPER = "paper"
     REFERENCE = "reference"
+    SHORTENED_TO = "shortened_to"
     LOST = "lost"
 
 
@@ -44,8 +48,11 @@ class Removable(StrEnum):
 class Correction(Change):
     """Every field that was wrong, None for what was right. `no_exit`: the recorded exit never was.
 
-    `removed` names what should not be recorded at all. `intended_zone` is the zone of the intended checkpoint.
+    `removed` names what should not be recorded at all. `intended_zone` is the zone of the intended checkpoint. What the
+    stay rests on in the end is `purpose` and `basis`; `ground` is one of those that were granted or paid for.
     """
+
+    action = Action.CORRECTION
 
     holder: HolderFields | None = None
     document: DocumentFields | None = None
@@ -57,43 +64,72 @@ class Correction(Change):
     intended_zone: str | None = None
     paper: PaperNumber | None = None
     reference: str | None = None
+    shortened_to: date | None = None
+    ground: TrueGround | None = None
     entry: Crossing | None = None
     exit: Crossing | None = None
     no_exit: bool = False
     removed: tuple[Removable, ...] = ()
 
-    def _applied(self, card: Card, personal: Particulars, setting: Setting) -> Changed:
+    @property
+    def _action(self) -> Action:
+        return Action.EXIT_DISPROVED if self.no_exit else Action.CORRECTION
+
+    def _applied(self, case: Case) -> Changed:
         refuse([Fault(pointer=f"/removed/{place}", code="given-and-removed") for place in self._given_and_removed()])
-        action = Action.EXIT_DISPROVED if self.no_exit else Action.CORRECTION
-        state = next_state(card, action, setting.at)
-        after = replace(card, version=card.version + 1)
+        personal, setting = case.personal, case.setting
+        after = replace(case.card, state=State.DEPARTED) if self.no_exit else case.card
         parts: list[Part] = []
+        for part in self._decided(after):
+            parts.append(part)
+            after = part.card
         person = self._person(personal, setting.known_states)
-        if person.holder.citizenship != card.citizenship:
-            today = local_day(setting.at, card.zone)
-            traveller = Traveller.of(card.basis, card.purpose, person)
-            on = card.entered_on or card.intended_from or self.effective_on
-            setting.policy.require_card(traveller, begins_on=on, until=card.intended_until, today=today)
+        if person.holder.citizenship != after.citizenship:
+            today = local_day(setting.at, after.zone)
+            traveller = Traveller.of(after.basis, after.purpose, person)
+            on = after.entered_on or after.intended_from or self.effective_on
+            setting.policy.require_card(traveller, begins_on=on, until=after.intended_until, today=today)
         made = self._application(after, person, setting.policy)
         if made != after or person != personal:
             parts.append(Part(kind=FactKind.CHANGED, card=made, corrects=FactKind.DECLARED))
             after = made
-        if self.entry and self.entry != _entry_of(after):
-            _require_possible_entry(after, self.entry, setting.at)
-            after = _with_other_entry(after, self.entry)
-            parts.append(Part(kind=FactKind.CHANGED, card=after, corrects=FactKind.ENTERED, crossing=self.entry))
-        if self.no_exit:
-            was = _exit_of(after)
-            after = life.with_exit(replace(after, state=state), None, None)
-            parts.append(Part(kind=FactKind.CHANGED, card=after, corrects=FactKind.DEPARTED, crossing=was))
-        elif self.exit and self.exit != _exit_of(after):
-            _require_possible_exit(after, self.exit, setting.at)
-            after = life.with_exit(after, self.exit, card.exit_source)
-            parts.append(Part(kind=FactKind.CHANGED, card=after, corrects=FactKind.DEPARTED, crossing=self.exit))
+        for part in self._crossed(after, case):
+            parts.append(part)
+            after = part.card
         self._require_sound(after, person, setting.at)
         if not parts:
             raise violation("", "nothing-corrected")
         return Changed(parts=parts, personal=person)
+
+    def _decided(self, card: Card) -> Iterator[Part]:
+        """Correct what was reported, granted and decided after the application."""
+        if Removable.LOST in self.removed and card.lost_at:
+            card = replace(card, lost_at=None)
+            yield Part(kind=FactKind.CHANGED, card=card)  # it was lost until now: nothing was told wrongly
+        changed = partial(Part, kind=FactKind.CHANGED, corrects=FactKind.CHANGED)
+        if self.ground and (grounds := corrected(card.grounds, self.ground)) != card.grounds:
+            card = resting_on(card, grounds)
+            yield changed(card=card, wrong="grounds", ground=self.ground.begins_on)
+        if self.shortened_to and card.shortened_to is None:
+            raise violation("/shortened_to", "never-shortened")
+        until = self._truly(Removable.SHORTENED_TO, self.shortened_to, card.shortened_to)
+        if until != card.shortened_to:
+            yield changed(card=replace(card, shortened_to=until), wrong="shortened_to")
+
+    def _crossed(self, card: Card, case: Case) -> Iterator[Part]:
+        """Correct the entry and the exit."""
+        changed, at = partial(Part, kind=FactKind.CHANGED), case.setting.at
+        if self.entry and self.entry != _entry_of(card):
+            _require_possible_entry(card, self.entry, at)
+            card = _with_other_entry(card, self.entry)
+            yield changed(card=card, corrects=FactKind.ENTERED, crossing=self.entry)
+        if self.no_exit:
+            was, card = _exit_of(card), life.with_exit(replace(card, state=case.card.state), None, None)
+            yield changed(card=card, corrects=FactKind.DEPARTED, crossing=was)
+        elif self.exit and self.exit != _exit_of(card):
+            _require_possible_exit(card, self.exit, at)
+            card = life.with_exit(card, self.exit, card.exit_source)
+            yield changed(card=card, corrects=FactKind.DEPARTED, crossing=self.exit)
 
     def _given_and_removed(self) -> list[int]:
         """Tell the places in `removed` of what is given a true value too."""
@@ -118,6 +154,8 @@ class Correction(Change):
         if born > (card.entered_on or local_day(at, card.zone)):
             pointer = "/entry/occurred_at" if self.entry else "/holder/birth_date"
             raise violation(pointer, "before-birth" if card.entered_on else "birth-date-in-future")
+        if self.shortened_to and card.entered_on and self.shortened_to < card.entered_on:
+            raise violation("/shortened_to", "before-the-entry", entered_on=card.entered_on.isoformat())
         if card.state is State.DECLARED:
             if card.lapses_at is not None and card.lapses_at <= at:
                 raise violation("/intended/from", "intended-period-over", today=local_day(at, card.zone).isoformat())
@@ -168,7 +206,6 @@ class Correction(Change):
             reference=self._truly(Removable.REFERENCE, self.reference, card.reference),
             paper_series=self._truly(Removable.PAPER, self.paper.series if self.paper else None, card.paper_series),
             paper_number=self._truly(Removable.PAPER, self.paper.number if self.paper else None, card.paper_number),
-            lost_at=self._truly(Removable.LOST, None, card.lost_at),
         )
         return self._intending(after, self.intended or Intended(), policy)
 
@@ -263,6 +300,20 @@ def _require_possible_exit(card: Card, left: Crossing, at: datetime) -> None:
         raise violation("/exit/occurred_at", "in-the-future")
 
 
+def recorded_in(told: Sequence[Changes], field: str, ground: date | None) -> int:
+    """Find the place of the change that told a field last; of grounds the one that added the last from a day on."""
+    place = had = 0
+    for where, changes in enumerate(told):
+        if field not in changes:
+            continue
+        if ground is None:
+            place = place if changes[field] is None else where
+            continue
+        has = sum(one.get("begins_on") == ground.isoformat() for one in changes[field])
+        place, had = (where if has > had else place), has
+    return place
+
+
 # Beside the other stays ----------------------------------------------------------------------------------------------
 
 
@@ -285,3 +336,33 @@ def require_apart(before: Card, after: Card, others: Iterable[Stay]) -> None:
             raise violation("/entry/occurred_at", "overlaps-another-stay", **days)
         if until > was_until and other_until >= was_until:
             raise violation("/exit/occurred_at" if after.left_on else "/exit", "overlaps-another-stay", **days)
+
+
+# Beside the other documents ------------------------------------------------------------------------------------------
+
+
+def corrected_documents(
+    held: Mapping[UUID, Particulars], card_document: UUID, was: Particulars, truly: Particulars
+) -> tuple[dict[UUID, Particulars], UUID]:
+    """Correct the holder on every document that a person holds; tell what changes, and which document is the card's.
+
+    Another document that the person holds may turn out to be the card's. Two that turn out to be one and the same (a
+    name was misspelt once, and the records merged) cannot both be told: the one that is not the card's keeps its
+    spelling, under which it was shown.
+    """
+    true = {
+        which: replace(one, holder=truly.holder) if one.holder == was.holder else one for which, one in held.items()
+    }
+    person = person_key(truly.holder, truly.document)
+    others = [which for which in true if which != card_document]
+    same = (which for which in others if person_key(true[which].holder, true[which].document) == person)
+    of_card = next(same, card_document)
+    true[of_card] = replace(true[of_card], holder=truly.holder, document=truly.document)
+    unchanged = [which for which, one in true.items() if one == held[which]]
+    taken, changes = set[tuple[str, ...]](), dict[UUID, Particulars]()
+    for which in dict.fromkeys([of_card, *unchanged, *true]):
+        key = person_key(true[which].holder, true[which].document)
+        if key not in taken and true[which] != held[which]:
+            changes[which] = true[which]
+        taken.add(key)
+    return changes, of_card

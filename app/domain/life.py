@@ -51,9 +51,12 @@ def judged_anew(card: Card, end: Ending | None, policy: Policy) -> Card:
     return with_end(card.changed(policy_id=policy.policy_id, policy_version=policy.version), end)
 
 
-def leave(card: Card, crossing: Crossing, source: Source = Source.OFFICER) -> Card:
-    """Record the exit that closes the stay, late or not; one that was seen takes the place of one that was inferred."""
-    action = Action.EXIT_SEEN if was_inferred(card) else Action.EXIT
+def leave(card: Card, crossing: Crossing, source: Source = Source.OFFICER, *, moved: bool = False) -> Card:
+    """Record the exit that closes the stay, late or not; one that was seen takes the place of one that was inferred.
+
+    `moved`: it takes the place of one that was seen too, which has turned out to be that of another stay.
+    """
+    action = Action.EXIT_SEEN if moved or was_inferred(card) else Action.EXIT
     return with_exit(card.changed(state=next_state(card, action, crossing.occurred_at)), crossing, source)
 
 

@@ -109,6 +109,11 @@ def next_state(card: Card, action: Action, instant: datetime) -> State:
     return possible[action]
 
 
+def can_be_entered_late(state: State) -> bool:
+    """Whether an entry that has happened may still come on a card in this state."""
+    return Action.LATE_ENTRY in TRANSITIONS.get(Status(state.value), {})
+
+
 def diagram() -> str:
     """Draw the table as a Mermaid state diagram. Time alone makes a declared card lapse and an active one overstay."""
     arrows: dict[tuple[str, str], list[str]] = {

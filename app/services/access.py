@@ -246,6 +246,13 @@ class Context:
             raise Unknown("key-unknown") from None
         return replace(self, caller=caller)
 
+    async def again(self) -> "Context":
+        """Load the caller as for a new request: of one that goes on for long."""
+        caller = await self.registry.caller(self.key)
+        if caller is None:
+            raise Unknown("key-unknown")
+        return replace(self, caller=caller)
+
     async def confirm(self) -> None:
         """Make sure, before statements that bring no epoch along, that the caller is still who they were."""
         await self.read(HERE, key=None)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -23,40 +24,62 @@ from app.domain.events import ANNOUNCEMENTS, Fact, FactKind, Source
 from app.domain.history import card_of_past, past, replay
 from app.policies.working_days import working_days
 from app.services.access import REGISTRY, Context, unit_of_work
-from app.services.history import recorded
-from app.services.judging import rough_traveller_of
+from app.services.holders import rough_traveller_of
 from app.services.recording import fact_steps
 
 _BATCH = {"postgresql": 1_000, "sqlite": 200}
 """Facts placed, and cards thought about, while others wait: SQLite works in the event loop."""
+_BATCHES_AT_ONCE = 3
 _ANNOUNCED_AT_ONCE = {"postgresql": 10_000, "sqlite": 1_000}
 _LATEST = 2**31 - 1
 
 
 @unit_of_work
-async def catch_up(ctx: Context, *, most: int | None = None) -> int:
+async def catch_up(ctx: Context, *, at_once: bool = False) -> int:
     """Give facts their places, and announce what has come due by now, in the order in which it was due.
 
-    Tells how many announcements that were; at most about `most`, where a limit is given: the rest is left to the next.
+    Tells the last place that was given. `at_once` does no more than a client may wait for, and leaves the rest.
     """
     pending = await ctx.read(feed.PENDING)
     if pending.head["fresh"]:
-        await place_all(ctx)
+        await place_all(ctx, most=_BATCHES_AT_ONCE if at_once else None)
         pending = await ctx.read(feed.PENDING)
-    announced, until = 0, pending.instant
-    while pending.head["next_due_at"] and pending.head["next_due_at"] <= until and (most is None or announced < most):
-        made = await announce(ctx, until)
-        if not made:
-            break
-        announced += made
-        await asyncio.sleep(0)
-    return announced
+    fed: int = pending.head["fed"]
+    if pending.head["next_due_at"] and pending.head["next_due_at"] <= pending.instant:
+        while made := await announce(ctx, pending.instant):
+            fed += made
+            await asyncio.sleep(0)
+            if at_once:
+                break
+    return fed
 
 
-async def place_all(ctx: Context) -> None:
-    """Give every fact its place, and write down what falls due on the cards concerned."""
-    while await _place(ctx):
-        pass
+async def place_all(ctx: Context, *, most: int | None = None) -> None:
+    """Give every fact its place, and write down what falls due on the cards concerned; `most` batches of them."""
+    for _ in count() if most is None else range(most):
+        if not await _place(ctx):
+            return
+
+
+async def plan_anew(ctx: Context) -> None:
+    """Think again about what is due on every open card: the rules have changed."""
+    after: str | None = ""
+    while after is not None:
+        after = await _plan_page(ctx, after)
+
+
+@unit_of_work
+async def _plan_page(ctx: Context, after: str) -> str | None:
+    """Think about the next open cards after a number; gives the last of them, None when there are no more."""
+    read = await ctx.read(feed.OPEN_CARDS, after_number=after, limit=_BATCH[ctx.db.dialect.name])
+    if not read.rows:
+        return None
+    async with ctx.db.transaction() as unit:
+        await _locked(unit, ctx.caller.world_id)
+        news = {"occurred_at": read.instant, "recorded_at": read.instant}
+        await _write_down(ctx, unit, [{**row, **news} for row in read.rows])
+    last: str = read.rows[-1]["card_number"]
+    return last
 
 
 @unit_of_work
@@ -72,7 +95,7 @@ async def announce(ctx: Context, until: datetime) -> int:
             return 0
         first, last = (UUID(f"{prefix}{place:015x}") for place in (fed + 1, fed + made))
         named = {"world_id": world_id, "first": first, "last": last}
-        await unit.run(feed.ANNOUNCE, **named, real=real, nothing={})
+        await unit.run(feed.ANNOUNCE, **named, real=real)
         await unit.run(feed.PLACE_ANNOUNCED, **named, base=fed)
         await unit.run(feed.SET_FED, of_world_id=world_id, to_fed=fed + made)
     return made
@@ -150,7 +173,7 @@ async def _write_down(ctx: Context, unit: Session, fresh: Sequence[Row]) -> None
     for row in await unit.all(feed.CARDS, **asked):
         number, card = row["number"], rows.card_of(row)
         schedule = _Schedule({(one["kind"], one["duty"], one["due_at"]): one for one in written.get(number, ())})
-        await _think(ctx, unit, row, schedule, news[number], _days(met.get(number, ())))
+        await _think(ctx, unit, (row, card), schedule, news[number], _days(met.get(number, ())))
         for one in schedule.dropped:
             dropped.append({"world_id": world_id, **{f"of_{name}": one[name] for name in feed.KEY}})
             if one["fact_id"] is not None:
@@ -173,13 +196,18 @@ async def _write_down(ctx: Context, unit: Session, fresh: Sequence[Row]) -> None
 
 
 async def _think(
-    ctx: Context, unit: Session, row: Row, schedule: _Schedule, told: Sequence[Row], met: Mapping[DutyKind, date]
+    ctx: Context,
+    unit: Session,
+    found: tuple[Row, Card],
+    schedule: _Schedule,
+    told: Sequence[Row],
+    met: Mapping[DutyKind, date],
 ) -> None:
     """Put on the schedule what follows from what was told of a card, step by step where that was at several times.
 
     What was due before and would not have been, had the news been known then, is taken off it.
     """
-    card = rows.card_of(row)
+    row, card = found
     at_once = len({one["recorded_at"] for one in told}) == 1 and card.version == max(
         one["card_version"] for one in told
     )
@@ -232,7 +260,7 @@ def _steps(facts: Sequence[Row], told: Sequence[Row]) -> Iterable[tuple[datetime
 def _is_true(ctx: Context, row: Row, facts: Sequence[Row], key: _Key) -> bool:
     """Say whether something was due at its instant, by all that is known now."""
     at = key[2]
-    happened = past([recorded(one) for one in facts], as_of=at, known_at=None)
+    happened = past([journal.recorded(one) for one in facts], as_of=at, known_at=None)
     if not happened:
         return False
     met = [one for one in facts if one["kind"] == FactKind.DUTY_MET and one["occurred_at"] <= at]

@@ -1,6 +1,6 @@
 """Changes of a card: recorded with their reason, the old version kept, the end of the stay judged anew."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -29,16 +29,25 @@ from app.domain.changes import (
 )
 from app.domain.changes import judged as judged_by
 from app.domain.clock import end_of_day, local_day
-from app.domain.corrections import Correction, require_apart
+from app.domain.corrections import Correction, corrected_documents, recorded_in, require_apart
 from app.domain.errors import Conflict, Forbidden, NotFound, Stale, violation
 from app.domain.events import Fact, FactKind, Source
 from app.domain.history import fact
-from app.domain.identity import BirthDate
+from app.domain.identity import BirthDate, person_key
+from app.domain.transitions import Action, next_state
 from app.policies import reference
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.cards import Shown, version_of
-from app.services.documents import corrected_document, known_as, new_document, opened, visa_hash
-from app.services.idempotency import Attempt, earlier, remember
+from app.services.documents import (
+    corrected_document,
+    entered_on_visa,
+    known_as,
+    new_document,
+    opened,
+    renewed_document,
+    visa_hash,
+)
+from app.services.idempotency import Attempt, earlier, first_instant, remember
 from app.services.judging import other_steps
 from app.services.recording import Salt, fact_steps, seal, store
 
@@ -51,13 +60,15 @@ class Asked:
     """A change as a client asks for it.
 
     `versions` are those of the card that the client decided on, None for any. `for_holders`: the holder of a declared
-    card may ask for it too, and proves with the `birth_date` to be that.
+    card may ask for it too, and proves with the `birth_date` to be that. `action` is what must be possible for `make`
+    to be asked at all; None where the change itself is asked.
     """
 
     make: MakeChange
     for_holders: bool
     versions: frozenset[int] | None
     birth_date: BirthDate | None
+    action: Action | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +97,16 @@ async def record(ctx: Context, text: str, asked: Asked, attempt: Attempt) -> Sho
     if not office:
         _require_own(held, asked.birth_date)
     if repeat := earlier(ctx, read, attempt):
-        return await version_of(ctx, repeat["replay_card_number"], repeat["replay_version"], at=read.instant)
+        at = first_instant(repeat) or read.instant
+        return await version_of(ctx, repeat["replay_card_number"], repeat["replay_version"], at=at)
     if not office and card.state is not State.DECLARED:
         raise Forbidden("scope-missing", extra={"scope": Scope.CHANGES})
-    change = asked.make(card, local_day(read.instant, card.zone), ctx.registry.new_id(read.real_now))
     if asked.versions is not None and card.version not in asked.versions:
         raise Stale("version-stale", extra={"version": str(card.version)})
+    if asked.action:
+        next_state(card, asked.action, read.instant)
+    change = asked.make(card, local_day(read.instant, card.zone), ctx.registry.new_id(read.real_now))
+    change.require_possible(card, read.instant)
     if isinstance(change, Loss) and change.duplicate:
         return await _duplicated(ctx, read, held, change, attempt)
     return await _changed(ctx, read, held, change, attempt)
@@ -125,7 +140,7 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
         require_apart(card, done.card, stays)
         document_steps, document_id = await _corrected_documents(ctx, held, done.personal)
         if document_id != card.document_id:
-            done = replace(done, parts=[*done.parts[:-1], _on_document(done.parts[-1], document_id)])
+            done = replace(done, parts=list(_on_document(done.parts, document_id)))
     after = judged_by(done.card, done.personal, stays, ctx.policy)
     if isinstance(change, Extension):
         require_longer(card, after)
@@ -133,10 +148,16 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
     facts = await _facts(ctx, read, held, change, done)
     clear = sealed_json.write(done.personal)
     sealed = (held.salt, clear) if clear != held.clear else None
+    # who the holder is, is told by what corrects the application where that is not the first fact
+    teller = next(
+        (one for one, part in zip(facts, done.parts, strict=True) if part.corrects is FactKind.DECLARED), facts[0]
+    )
+    others = [one for one in facts if one is not teller]
     steps = [
         *document_steps,
-        _card_step(ctx, held, after, clear if sealed else None),
-        *fact_steps(ctx, read.real_now, facts, card.traveller_id, personal=sealed),
+        _card_step(ctx, held, after, clear if sealed else None, await _true_visa(ctx, held, change, done.personal)),
+        *fact_steps(ctx, read.real_now, [teller], card.traveller_id, personal=sealed),
+        *fact_steps(ctx, read.real_now, others, card.traveller_id),
         *await other_steps(ctx, read, before=card, after=after),
         *remember(ctx, read, attempt, card=(after.number, after.version)),
     ]
@@ -144,13 +165,23 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
     return Shown(after, clear, read.instant)
 
 
-def _card_step(ctx: Context, held: _Held, after: Card, clear: bytes | None) -> Step:
+def _card_step(
+    ctx: Context, held: _Held, after: Card, clear: bytes | None, visa: Mapping[str, bytes | None] | None = None
+) -> Step:
     where = {"world_id": ctx.caller.world_id, "number": after.number}
-    if clear is None:
-        return changed(cards, where, **rows.changed_columns(held.card, after))
-    sealed = seal(ctx, held.salt, clear, f"cards/{after.number}").columns()
-    visa = visa_hash(ctx, sealed_json.read(clear))
-    return changed(cards, where, **rows.changed_columns(held.card, after), visa_hash=visa, **sealed)
+    sealed = seal(ctx, held.salt, clear, f"cards/{after.number}").columns() if clear else {}
+    return changed(cards, where, **rows.changed_columns(held.card, after), **sealed, **(visa or {}))
+
+
+async def _true_visa(ctx: Context, held: _Held, change: Change, truly: Particulars) -> Mapping[str, bytes | None]:
+    """Name the column by which entries on a visa are counted, where a correction says which visa it was.
+
+    An extension by another visa is no entry on it, and a correction of that visa later none either.
+    """
+    was, true = visa_hash(ctx, held.personal), visa_hash(ctx, truly)
+    if not isinstance(change, Correction) or was == true or await entered_on_visa(ctx, held.card) != was:
+        return {}
+    return {"visa_hash": true}
 
 
 async def _facts(ctx: Context, read: Read, held: _Held, change: Change, done: Changed) -> list[Fact]:
@@ -181,16 +212,27 @@ def _ids(ctx: Context, read: Read) -> Iterator[UUID]:
 
 def _correcting(one: Fact, part: Part, told: Sequence[Row]) -> Fact:
     """Name the fact that was told wrongly: it and all of its corrections hold from when it truly happened."""
-    root = next((row for row in reversed(told) if row["kind"] == part.corrects), told[0])
+    root = _root(part, told)
     if part.crossing and root["kind"] == part.corrects:
         return replace(one, corrects=root["fact_id"])
     when = {name: root[name] for name in ("occurred_at", "occurred_on", "zone")}
     return replace(one, corrects=root["fact_id"], **when)
 
 
+def _root(part: Part, told: Sequence[Row]) -> Row:
+    """Find the fact that a part corrects: of a decision the one that told it, else the last of its kind."""
+    if part.wrong is None:
+        return next((row for row in reversed(told) if row["kind"] == part.corrects), told[0])
+    found = told[recorded_in([row["plain"] for row in told], part.wrong, part.ground)]
+    return next((row for row in told if row["fact_id"] == found["corrects"]), found)
+
+
 def _since(one: Fact, change: Change, zone: str) -> Fact:
-    """Date a change that holds from an earlier day on: from that day's first moment."""
-    if change.effective_on >= one.occurred_on:
+    """Date a change that holds from an earlier day on: from that day's first moment.
+
+    What a correction does not correct (a card that was found again) holds from when it is told.
+    """
+    if change.effective_on >= one.occurred_on or isinstance(change, Correction):
         return one
     begins_at = end_of_day(change.effective_on - timedelta(days=1), zone)
     return replace(one, occurred_at=begins_at, occurred_on=change.effective_on)
@@ -200,57 +242,59 @@ def _since(one: Fact, change: Change, zone: str) -> Fact:
 
 
 async def _with_document(ctx: Context, held: _Held, change: DocumentAdded) -> tuple[DocumentAdded, list[Step]]:
-    personal, traveller_id = replace(held.personal, document=change.document), held.card.traveller_id
-    known = await known_as(ctx, personal, traveller_id=traveller_id)
-    if known == held.card.document_id:
+    personal, card = replace(held.personal, document=change.document), held.card
+    known = await known_as(ctx, personal, traveller_id=card.traveller_id)
+    if known == card.document_id:
         raise violation("/document/number", "document-held-already")
+    own = {row["document_id"]: row for row in (await ctx.read(people.DOCUMENTS, traveller_id=card.traveller_id)).rows}
     if known:
         change = replace(change, document_id=known)
-        steps = []
+        row = own[known]
+        true = replace(opened(ctx, row) or personal, document=change.document)
+        steps = [renewed_document(ctx, true, Salt(salt_id=row["salt_id"], salt=row["salt"]), document_id=known)]
     else:
-        own = await ctx.read(people.DOCUMENTS, traveller_id=traveller_id)
-        origin = next(row["origin_id"] for row in own.rows if row["document_id"] == held.card.document_id)
-        new = new_document(ctx, personal, held.salt, document_id=change.document_id, traveller_id=traveller_id)
+        origin = own[card.document_id]["origin_id"]
+        new = new_document(ctx, personal, held.salt, document_id=change.document_id, traveller_id=card.traveller_id)
         steps = [new if origin is None else replace(new, values=new.values | {"origin_id": origin})]
     if change.replaces:
-        where = {"world_id": ctx.caller.world_id, "document_id": held.card.document_id}
+        where = {"world_id": ctx.caller.world_id, "document_id": card.document_id}
         steps.append(changed(documents, where, replaced_by=change.document_id))
     return change, steps
 
 
 async def _corrected_documents(ctx: Context, held: _Held, personal: Particulars) -> tuple[list[Step], UUID]:
-    """Correct the card's document, and the holder on every other one; tell which document is the card's by now."""
+    """Correct the card's document, and the holder on every other one; tell which document is the card's by now.
+
+    Conflict `document-of-another` where one of them would then be somebody else's.
+    """
     card, was = held.card, held.personal
     if (personal.holder, personal.document) == (was.holder, was.document):
         return [], card.document_id
-    own = await ctx.read(people.DOCUMENTS, traveller_id=card.traveller_id)
-    known = await known_as(ctx, personal, traveller_id=card.traveller_id)
-    steps: list[Step] = []
-    for row in own.rows:
-        held_so_far = opened(ctx, row)
-        if held_so_far is None:
-            continue
-        if row["document_id"] == card.document_id and known in {None, card.document_id}:
-            true = personal
-        elif held_so_far.holder == was.holder:
-            true = replace(held_so_far, holder=personal.holder)
-        else:
-            continue
-        if true.holder != held_so_far.holder or true.document != held_so_far.document:
-            salt = Salt(salt_id=row["salt_id"], salt=row["salt"])
-            steps.append(corrected_document(ctx, true, salt, document_id=row["document_id"]))
-    return steps, known or card.document_id
+    own = {row["document_id"]: row for row in (await ctx.read(people.DOCUMENTS, traveller_id=card.traveller_id)).rows}
+    held_so_far = {which: opened_one for which, row in own.items() if (opened_one := opened(ctx, row))}
+    changes, document_id = corrected_documents(held_so_far, card.document_id, was, personal)
+    steps = []
+    for which, true in changes.items():
+        before, row = held_so_far[which], own[which]
+        if person_key(true.holder, true.document) != person_key(before.holder, before.document):
+            await known_as(ctx, true, traveller_id=card.traveller_id)
+        salt = Salt(salt_id=row["salt_id"], salt=row["salt"])
+        steps.append(corrected_document(ctx, true, salt, document_id=which))
+    return steps, document_id
 
 
-def _on_document(part: Part, document_id: UUID) -> Part:
-    return replace(part, card=replace(part.card, document_id=document_id))
+def _on_document(parts: Sequence[Part], document_id: UUID) -> Iterator[Part]:
+    """Tell the card's document by what corrects the application, and by all that follows."""
+    told = False
+    for part in parts:
+        told = told or part.corrects is FactKind.DECLARED
+        yield replace(part, card=replace(part.card, document_id=document_id)) if told else part
 
 
 # Loss ----------------------------------------------------------------------------------------------------------------
 
 
 async def _duplicated(ctx: Context, read: Read, held: _Held, change: Loss, attempt: Attempt) -> Shown:
-    change.require_day(held.card, read.instant)
     number = numbers.generate(ctx.dice)
     original, duplicate = life.duplicate(held.card, number, at=read.instant)
     ids = _ids(ctx, read)
@@ -271,7 +315,7 @@ async def _duplicated(ctx: Context, read: Read, held: _Held, change: Loss, attem
         added(
             cards,
             world_id=ctx.caller.world_id,
-            visa_hash=visa_hash(ctx, held.personal),
+            visa_hash=await entered_on_visa(ctx, held.card) if held.personal.visa else None,
             **rows.columns_of(duplicate),
             **sealed,
         ),

@@ -1,37 +1,49 @@
 """The sandbox's clock: read, set, moved forward; and what a move makes due."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from app.db import cards as rows
+from app.db import feed
+from app.db.jobs import Job
 from app.db.sandboxes import clock_columns
 from app.db.scoped import HERE
 from app.db.tables import sandboxes
-from app.db.write import changed, held, write
-from app.domain.clock import Clock, Mode, within_range
+from app.db.write import Step, changed, held, write
+from app.domain.clock import Clock, Mode, instant_text, within_range
 from app.domain.errors import Conflict, violation
-from app.services.access import Context, RaceLostError, Read, unit_of_work
+from app.services import announcing, jobs
+from app.services.access import Context, RaceLostError, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember
+from app.services.jobs import Finished, Progress
 
 OK = 200
+ADVANCE = "clock.advance"
+"""The kind of job that a large move of the clock becomes."""
+
+_FACTS_AT_ONCE = 5_000
+_DUES_AT_ONCE = 10_000
+"""What is thought about and announced while a client waits, a second or two; more is a job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Time:
-    """What a sandbox's clock says."""
+    """What a sandbox's clock says; `advancing` while a large move is not announced in full."""
 
     now: datetime
     mode: Mode
     speed: int
+    advancing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """Something that falls due on the way to an instant."""
+class DueOnTheWay:
+    """Something that falls due on the way to an instant; `duty` is the kind of a deadline, of a reminder the days."""
 
     kind: str
+    duty: str
     at: datetime
     card_number: str
 
@@ -43,27 +55,40 @@ class Advance:
     begins: datetime
     now: datetime
     counts: Mapping[str, int]
-    first: Sequence[Due]
+    first: Sequence[DueOnTheWay]
     dry_run: bool
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where to move: to an instant, by a duration, or with neither to the next thing that falls due."""
+
+    to: datetime | None = None
+    by: timedelta | None = None
+    dry_run: bool = False
 
 
 @unit_of_work
 async def show(ctx: Context) -> Time:
     """Read the clock."""
-    read = await ctx.read(HERE, key=None)
+    advancing = await jobs.under_way(ctx, ADVANCE)
     clock = ctx.caller.clock
-    return Time(now=read.instant, mode=clock.mode, speed=clock.speed)
+    return Time(now=advancing.instant, mode=clock.mode, speed=clock.speed, advancing=bool(advancing.rows))
 
 
 @unit_of_work
 async def set_clock(
     ctx: Context, *, mode: Mode, at: datetime | None, speed: int, attempt: Attempt
 ) -> tuple[Time, bool]:
-    """Freeze, run or follow real time; Conflict `clock-backwards` when that lies before now. Tells whether a repeat."""
+    """Freeze, run or follow real time; what that makes due is announced. Tells whether it is a repeat.
+
+    Conflict `clock-backwards` when that lies before now, `clock-advancing` while a large move is under way.
+    """
     read = await ctx.read(HERE, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
         return _read_time(repeat["replay_answer"]), True
+    await _require_ready(ctx)
     clock, real = ctx.caller.clock, read.real_now
     match mode:
         case Mode.SYSTEM:
@@ -73,67 +98,115 @@ async def set_clock(
         case Mode.RUNNING:
             moved = clock.run(at, speed, real=real)
     time = Time(now=moved.at(real), mode=moved.mode, speed=moved.speed)
-    await _store(ctx, read, moved, attempt, {"now": time.now.isoformat(), "mode": time.mode, "speed": time.speed})
+    large: list[Step] = []
+    if await _is_large(ctx, time.now):
+        asked = {"from": read.instant.isoformat(), "to": time.now.isoformat(), "dry_run": False}
+        _, step = jobs.begin(ctx, read, ADVANCE, asked)
+        large, time = [step], replace(time, advancing=True)
+    answer = {"now": time.now.isoformat(), "mode": time.mode, "speed": time.speed, "advancing": time.advancing}
+    await _store(ctx, moved, [*large, *remember(ctx, read, attempt, status=OK, answer=answer)])
+    if not large:
+        await announcing.catch_up(await ctx.reloaded())
     return time, False
 
 
 def _read_time(answer: Mapping[str, Any]) -> Time:
-    return Time(now=datetime.fromisoformat(answer["now"]), mode=Mode(answer["mode"]), speed=answer["speed"])
+    now, mode = datetime.fromisoformat(answer["now"]), Mode(answer["mode"])
+    return Time(now=now, mode=mode, speed=answer["speed"], advancing=answer["advancing"])
 
 
 @unit_of_work
-async def advance(
-    ctx: Context, *, to: datetime | None, by: timedelta | None, dry_run: bool, attempt: Attempt
-) -> Advance:
-    """Move the clock to an instant, by a duration, or (with neither) to the next thing that falls due.
+async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | Job:
+    """Move the clock, and announce what falls due on the way; a large move becomes a job.
 
-    Conflict `clock-backwards`, `clock-is-real`, or `nothing-due`. A dry run tells what would fall due, no more.
+    Conflict `clock-backwards`, `clock-is-real`, `clock-advancing`, or `nothing-due`. A dry run tells what would fall
+    due, no more.
     """
     read = await ctx.read(HERE, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
-        return _read_advance(repeat["replay_answer"])
-    if ctx.caller.clock.mode is Mode.SYSTEM:
+        answer = repeat["replay_answer"]
+        return await jobs.show(ctx, UUID(answer["job"])) if "job" in answer else _read_advance(answer)
+    clock, begins = ctx.caller.clock, read.instant
+    if clock.mode is Mode.SYSTEM:
         raise Conflict("clock-is-real")
-    begins = read.instant
-    target = await _target(ctx, begins, to, by)
-    moved = ctx.caller.clock.advance(target, real=read.real_now)
-    told = await _told(ctx, begins, target, dry_run=dry_run)
-    await _store(ctx, read, ctx.caller.clock if dry_run else moved, attempt, _as_answer(told))
+    await _require_ready(ctx)
+    to = _instant(target, begins)
+    if to is not None:
+        clock.advance(to, real=read.real_now)  # refuses what cannot be before anything is thought about
+    if await _is_large(ctx, to or begins):
+        asked = {"from": begins.isoformat(), "to": to and to.isoformat(), "dry_run": target.dry_run}
+        job, step = jobs.begin(ctx, read, ADVANCE, asked)
+        await _store(ctx, clock, [step, *remember(ctx, read, attempt, answer={"job": str(job.job_id)})])
+        return job
+    await announcing.catch_up(ctx)
+    told = await _told(ctx, begins, to or await _next(ctx, begins), dry_run=target.dry_run)
+    moved = clock if told.dry_run else clock.advance(told.now, real=read.real_now)
+    await _store(ctx, moved, remember(ctx, read, attempt, status=OK, answer=as_answer(told)))
+    if not told.dry_run:
+        await announcing.catch_up(await ctx.reloaded())
     return told
 
 
-def _as_answer(told: Advance) -> Mapping[str, Any]:
-    return {
-        "from": told.begins.isoformat(),
-        "now": told.now.isoformat(),
-        "counts": dict(told.counts),
-        "first": [[due.kind, due.at.isoformat(), due.card_number] for due in told.first],
-        "dry_run": told.dry_run,
-    }
+async def finish_advance(ctx: Context, progress: Progress) -> Finished:
+    """Do a large move of the clock, as a job: think, move, announce. What was told once is told again after a crash."""
+    job = progress.job
+    await announcing.place_all(ctx)
+    if job.result is None:
+        begins, asked_to = datetime.fromisoformat(job.asked["from"]), job.asked["to"]
+        to = datetime.fromisoformat(asked_to) if asked_to else await _next(ctx, begins)
+        told = await _told(ctx, begins, to, dry_run=job.asked["dry_run"])
+        await progress.note(as_answer(told))
+    else:
+        told = _read_advance(job.result)
+    total = sum(told.counts.values())
+    progress.counts.update(told.counts)
+    await progress.keep(0, total)
+    if not told.dry_run:
+        ctx = await _moved(ctx, told.now)
+        while made := await announcing.announce(ctx, told.now):
+            await progress.keep(min(progress.done + made, total), total)
+    return Finished(as_answer(told))
 
 
-def _read_advance(answer: Mapping[str, Any]) -> Advance:
-    return Advance(
-        begins=datetime.fromisoformat(answer["from"]),
-        now=datetime.fromisoformat(answer["now"]),
-        counts=answer["counts"],
-        first=[
-            Due(kind=kind, at=datetime.fromisoformat(at), card_number=number) for kind, at, number in answer["first"]
-        ],
-        dry_run=answer["dry_run"],
-        replayed=True,
-    )
+@unit_of_work
+async def _moved(ctx: Context, to: datetime) -> Context:
+    """Move the clock where it is not there yet."""
+    read = await ctx.read(HERE, key=None)
+    if read.instant >= to:
+        return ctx
+    await _store(ctx, ctx.caller.clock.advance(to, real=read.real_now), [])
+    return await ctx.reloaded()
 
 
-async def _target(ctx: Context, begins: datetime, to: datetime | None, by: timedelta | None) -> datetime:
-    if to is not None:
-        return within_range(to, pointer="/to")
-    if by is not None:
-        try:
-            return within_range(begins + by, pointer="/by")
-        except OverflowError:
-            raise violation("/by", "duration-malformed") from None
-    row = await ctx.db.one(rows.NEXT_DUE, world_id=ctx.caller.world_id, begins=begins)
+async def _require_ready(ctx: Context) -> None:
+    if (await jobs.under_way(ctx, ADVANCE)).rows:
+        raise Conflict("clock-advancing")
+
+
+async def _is_large(ctx: Context, until: datetime) -> bool:
+    """Whether more is to be thought about, or falls due until an instant, than a client should wait for."""
+    world = {"world_id": ctx.caller.world_id}
+    waiting = await ctx.db.one(feed.WAITING, **world, limit=_FACTS_AT_ONCE + 1)
+    if waiting is not None and waiting["count"] > _FACTS_AT_ONCE:
+        return True
+    await announcing.place_all(ctx)
+    falling_due = await ctx.db.one(feed.FALLING_DUE, **world, until=until, limit=_DUES_AT_ONCE + 1)
+    return falling_due is not None and falling_due["count"] > _DUES_AT_ONCE
+
+
+def _instant(target: Target, begins: datetime) -> datetime | None:
+    if target.to is not None:
+        return within_range(target.to, pointer="/to")
+    if target.by is None:
+        return None
+    try:
+        return within_range(begins + target.by, pointer="/by")
+    except OverflowError:
+        raise violation("/by", "duration-malformed") from None
+
+
+async def _next(ctx: Context, begins: datetime) -> datetime:
+    row = await ctx.db.one(feed.NEXT, world_id=ctx.caller.world_id, begins=begins)
     if row is None or row["due_at"] is None:
         raise Conflict("nothing-due")
     due_at: datetime = row["due_at"]
@@ -142,24 +215,60 @@ async def _target(ctx: Context, begins: datetime, to: datetime | None, by: timed
 
 async def _told(ctx: Context, begins: datetime, now: datetime, *, dry_run: bool) -> Advance:
     period = {"world_id": ctx.caller.world_id, "begins": begins, "until": now}
-    counts = await ctx.db.all(rows.DUE_COUNTS, **period)
-    first = await ctx.db.all(rows.DUE_FIRST, **period)
+    counts = await ctx.db.all(feed.COUNTS, **period)
+    first = await ctx.db.all(feed.FIRST, **period)
     return Advance(
         begins=begins,
         now=now,
         counts={row["kind"]: row["count"] for row in counts},
-        first=[Due(kind=row["kind"], at=row["due_at"], card_number=row["number"]) for row in first],
+        first=[
+            DueOnTheWay(kind=row["kind"], duty=row["duty"], at=row["due_at"], card_number=row["card_number"])
+            for row in first
+        ],
         dry_run=dry_run,
     )
 
 
-async def _store(ctx: Context, read: Read, clock: Clock, attempt: Attempt, answer: Mapping[str, Any]) -> None:
-    """Store the clock and the answer; the epoch moves with a clock, so that every process notices at once."""
+def as_answer(told: Advance) -> dict[str, Any]:
+    """Write a move of the clock as it is answered, and kept."""
+    return {
+        "from": instant_text(told.begins),
+        "now": instant_text(told.now),
+        "due": {"total": sum(told.counts.values()), "by_kind": dict(told.counts)},
+        "events": [
+            {"type": due.kind, "subject": due.card_number, "time": instant_text(due.at), "reason": due.duty or None}
+            for due in told.first
+        ],
+        "dry_run": told.dry_run,
+    }
+
+
+def _read_advance(answer: Mapping[str, Any]) -> Advance:
+    return Advance(
+        begins=datetime.fromisoformat(answer["from"]),
+        now=datetime.fromisoformat(answer["now"]),
+        counts=answer["due"]["by_kind"],
+        first=[
+            DueOnTheWay(
+                kind=one["type"],
+                duty=one["reason"] or "",
+                at=datetime.fromisoformat(one["time"]),
+                card_number=one["subject"],
+            )
+            for one in answer["events"]
+        ],
+        dry_run=answer["dry_run"],
+        replayed=True,
+    )
+
+
+async def _store(ctx: Context, clock: Clock, steps: Sequence[Step]) -> None:
+    """Store the clock and what goes with it; the epoch moves with a clock, so that every process notices at once."""
     caller = ctx.caller
     where = {"sandbox_id": caller.sandbox_id, "epoch": caller.epoch}
     moves = clock != caller.clock
     condition = (
         changed(sandboxes, where, epoch=caller.epoch + 1, **clock_columns(clock)) if moves else held(sandboxes, **where)
     )
-    if not await write(ctx.db, [condition], remember(ctx, read, attempt, status=OK, answer=answer)):
+    if not await write(ctx.db, [condition], steps):
         raise RaceLostError

@@ -10,15 +10,9 @@ from app.db.engine import Row
 from app.db.tables import salts
 from app.db.vault import SALT_BYTES
 from app.db.write import Step, added
-from app.domain.border import (
-    Direction,
-    Outcome,
-    Report,
-    decide_among_several,
-    decide_without_card,
-    rank_for,
-)
+from app.domain.border import Direction, Outcome, Report
 from app.domain.card import State
+from app.domain.cardless import decide_among_several, decide_without_card, rank_for
 from app.domain.events import Fact, FactKind, Source
 from app.domain.identity import Holder, canonical_document_number, fold_document_number, state_code
 from app.domain.names import names_match

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from app.db import cards as rows
 from app.db import particulars as sealed_json
+from app.db import people
 from app.db.engine import Row
 from app.db.tables import documents
 from app.db.write import Step, added, changed
-from app.domain.card import Particulars
+from app.domain.card import Card, Particulars
 from app.domain.errors import Conflict
 from app.domain.identity import canonical_document_number, fold_document_number, person_key
 from app.services.access import Context, Scope
@@ -31,6 +32,15 @@ def visa_hash(ctx: Context, personal: Particulars) -> bytes | None:
     """Hash the number of the visa, so that its entries are counted."""
     number = personal.visa and fold_document_number(personal.visa.number)
     return ctx.keys.hash("visa", number) if number else None
+
+
+async def entered_on_visa(ctx: Context, card: Card) -> bytes | None:
+    """Tell the hash of the visa that a card was entered on: it may rest on another one by now."""
+    own = await ctx.read(people.DOCUMENTS, traveller_id=card.traveller_id)
+    person = next(row["person_hash"] for row in own.rows if row["document_id"] == card.document_id)
+    read = await ctx.read(rows.APPLICANT, person_hash=person, key=None)
+    entered_on: bytes | None = next(row["visa_hash"] for row in read.rows if row["number"] == card.number)
+    return entered_on
 
 
 def latest_columns(ctx: Context, personal: Particulars, salt: Salt, document_id: UUID) -> Mapping[str, object]:
@@ -85,3 +95,9 @@ def corrected_document(ctx: Context, personal: Particulars, salt: Salt, *, docum
     """Store what is known of a document and its holder by now."""
     where = {"world_id": ctx.caller.world_id, "document_id": document_id}
     return changed(documents, where, **columns(ctx, personal, salt, document_id))
+
+
+def renewed_document(ctx: Context, personal: Particulars, salt: Salt, *, document_id: UUID) -> Step:
+    """Store what is known of a document by now that is good again, though another one had taken its place."""
+    where = {"world_id": ctx.caller.world_id, "document_id": document_id}
+    return changed(documents, where, **columns(ctx, personal, salt, document_id), replaced_by=None)

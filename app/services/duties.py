@@ -16,8 +16,8 @@ from app.domain.events import FactKind, Source
 from app.domain.history import fact
 from app.policies.working_days import working_days
 from app.services.access import Context, Read, Scope, unit_of_work
+from app.services.holders import traveller_of
 from app.services.idempotency import Attempt, earlier, remember
-from app.services.judging import traveller_of
 from app.services.recording import fact_steps, store
 
 

@@ -10,7 +10,7 @@ from app.domain.application import Application
 from app.domain.errors import Fault, Forbidden, Refusal, RuleViolation
 from app.services.access import Context, unit_of_work
 from app.services.cards import Prepared, Shown, issue, prepare, version_of
-from app.services.idempotency import Attempt, earlier, remember
+from app.services.idempotency import Attempt, earlier, remember, remember_refusal
 from app.services.recording import Unit, store, store_all
 
 _ONCE = Attempt(key=None, operation="", body=b"")
@@ -18,11 +18,15 @@ _ONCE = Attempt(key=None, operation="", body=b"")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """A group of cards, in the order of the applications; a refusal in place of a card only with `each`."""
+    """A group of cards, in the order of the applications; a refusal in place of a card only with `each`.
+
+    `asked_as` identifies the request that began the group: refusals name it.
+    """
 
     group_id: UUID
     items: Sequence[Shown | Refusal]
     replayed: bool
+    asked_as: str = ""
 
 
 @unit_of_work
@@ -61,36 +65,95 @@ async def issue_all(ctx: Context, applications: Sequence[Application | Refusal],
     return Issued(group_id=group_id, items=[one.shown for one in prepared], replayed=False)
 
 
-async def issue_each(ctx: Context, applications: Sequence[Application | Refusal], attempt: Attempt) -> Issued:
+async def issue_each(
+    ctx: Context, applications: Sequence[Application | Refusal], attempt: Attempt, asked_as: str = ""
+) -> Issued:
     """Issue what can be issued of a group, each card on its own.
 
-    A repeat goes on where the first attempt ended, and judges again who was refused. Another request under the same
-    key is refused as a whole, before anybody is judged.
+    A repeat tells the same of each member, also of who was refused, and goes on where the first attempt was cut off.
+    Another request under the same key is refused as a whole, before anybody is judged.
     """
-    group_id = await _begin(ctx, attempt)
-    items: list[Shown | Refusal] = []
-    for place, application in enumerate(applications):
+    begun = await _begin(ctx, attempt, asked_as)
+    members = [
         # by the group, so that members are remembered no longer than it; no client's key has a space
-        own = attempt if attempt.key is None else replace(attempt, key=f"{group_id} {place}")
-        try:
-            items.append(await issue(ctx, _sound(application), own, group_id))
-        except Refusal as refusal:
-            refusal.point_below(f"/cards/{place}")
-            items.append(refusal)
-    cards = [one for one in items if isinstance(one, Shown)]
-    return Issued(group_id=group_id, items=items, replayed=bool(cards) and all(one.replayed for one in cards))
+        await _member(ctx, one, replace(attempt, key=attempt.key and f"{begun.group_id} {place}"), begun)
+        for place, one in enumerate(applications)
+    ]
+    for place, one in enumerate(members):
+        if isinstance(one.item, Refusal):
+            one.item.point_below(f"/cards/{place}")
+    return Issued(
+        group_id=begun.group_id,
+        items=[one.item for one in members],
+        replayed=bool(members) and all(one.replayed for one in members),
+        asked_as=begun.asked_as,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A group, by which request it was begun, and whether that was another one."""
+
+    group_id: UUID
+    asked_as: str
+    before: bool
 
 
 @unit_of_work
-async def _begin(ctx: Context, attempt: Attempt) -> UUID:
+async def _begin(ctx: Context, attempt: Attempt, asked_as: str) -> _Begun:
     """Begin a group and keep its key, or go on with the group that the same request has begun."""
     read = await ctx.read(HERE, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
-        return UUID(repeat["replay_answer"]["group"])
+        answer = repeat["replay_answer"]
+        return _Begun(group_id=UUID(answer["group"]), asked_as=answer.get("asked_as", asked_as), before=True)
     group_id = ctx.registry.new_id(read.real_now)
-    if steps := remember(ctx, read, attempt, answer={"group": str(group_id)}):
+    if steps := remember(ctx, read, attempt, answer={"group": str(group_id), "asked_as": asked_as}):
         await store(ctx, steps, traveller_id=None, version=None)
-    return group_id
+    return _Begun(group_id=group_id, asked_as=asked_as, before=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """What became of one application, and whether that was told before."""
+
+    item: Shown | Refusal
+    replayed: bool
+
+
+async def _member(ctx: Context, application: Application | Refusal, own: Attempt, begun: _Begun) -> _Member:
+    """Judge an application once: whoever was refused stays so under the same key."""
+    if begun.before and (refused := await _refused_before(ctx, own)):
+        return _Member(item=refused, replayed=True)
+    try:
+        shown = await issue(ctx, _sound(application), own, begun.group_id)
+    except Refusal as refusal:
+        return _Member(item=refusal, replayed=False) if own.key is None else await _kept(ctx, own, refusal)
+    return _Member(item=shown, replayed=shown.replayed)
+
+
+@unit_of_work
+async def _refused_before(ctx: Context, own: Attempt) -> Refusal | None:
+    read = await ctx.read(HERE, key=own.key)
+    try:
+        earlier(ctx, read, own)
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+@unit_of_work
+async def _kept(ctx: Context, own: Attempt, refusal: Refusal) -> _Member:
+    """Keep a refusal, unless the same request at the same time has settled the matter by now."""
+    read = await ctx.read(HERE, key=own.key)
+    try:
+        settled = earlier(ctx, read, own)
+    except Refusal as before:
+        return _Member(item=before, replayed=True)
+    if settled:
+        shown = await version_of(ctx, settled["replay_card_number"], settled["replay_version"])
+        return _Member(item=shown, replayed=True)
+    await store(ctx, remember_refusal(ctx, read, own, refusal), traveller_id=None, version=None)
+    return _Member(item=refusal, replayed=False)
 
 
 def _sound(application: Application | Refusal) -> Application:

@@ -1,21 +1,30 @@
 """What happened to a card, fact by fact, and what the card was at another time."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from app.db import cards as rows
 from app.db import journal
 from app.db import particulars as sealed_json
 from app.db.engine import Row
 from app.domain import number as numbers
 from app.domain.card import Card
-from app.domain.changes import judged
 from app.domain.errors import NotFound, RuleViolation, violation
 from app.domain.events import CROSSINGS
-from app.domain.history import Recorded, card_of_past, past
+from app.domain.history import (
+    Recorded,
+    card_of_past,
+    judged_then,
+    on_its_day,
+    past,
+    personal_of_past,
+    replay,
+    stays_of_past,
+)
+from app.services import policies
 from app.services.access import Context, Read, unit_of_work
 from app.services.cards import FORGOTTEN, Shown
 
@@ -74,7 +83,7 @@ async def of_card(ctx: Context, text: str) -> list[ToldFact]:
 
 @unit_of_work
 async def at(ctx: Context, text: str, *, as_of: datetime | None, known_at: datetime | None) -> Shown:
-    """Show a card as it was at `as_of` by what was known at `known_at`; at that very instant where only that is given.
+    """Show a card as it was at `as_of` by what was known at `known_at`; where only that is given, as it was shown then.
 
     NotFound `card-not-found` where there was no card yet; RuleViolation `in-the-future`.
     """
@@ -83,28 +92,61 @@ async def at(ctx: Context, text: str, *, as_of: datetime | None, known_at: datet
     for name, instant in (("as_of", as_of), ("known_at", known_at)):
         if instant is not None and instant > read.instant:
             raise violation(f"/{name}", "in-the-future")
-    facts = [recorded(row) for row in read.rows]
-    chosen = past(facts, as_of=as_of or known_at, known_at=known_at)
+    facts = _with_personal(ctx, read.rows)
+    known = past(facts, as_of=None, known_at=known_at)
+    chosen = past(facts, as_of=as_of, known_at=known_at)
     if not chosen:
         raise NotFound("card-not-found")
-    ids = {one.fact_id for one in chosen}
-    clear = None
-    for row in read.rows:
-        if row["fact_id"] in ids and (opened := _opened(ctx, row)) is not None:
-            clear = opened
-    card = card_of_past(chosen)
-    if clear is not None and chosen != facts[: len(chosen)]:
-        card = await _judged(ctx, number, card, clear)
+    card, clear = card_of_past(chosen), _clear(personal_of_past(chosen))
+    if as_of is not None:
+        if clear is not None and chosen != known[: len(chosen)]:
+            card = await _judged(ctx, card, clear, known, as_of=as_of, known_at=known_at)
+        card = on_its_day(card, as_of)
     return Shown(card, clear or FORGOTTEN, as_of or known_at or read.instant)
 
 
-async def _judged(ctx: Context, number: str, card: Card, clear: bytes) -> Card:
-    """Judge the end of the stay anew: facts that had not happened by then were known when it was last judged."""
-    read = await ctx.read(rows.WITH_STAYS, number=number, key=None)
+def _with_personal(ctx: Context, rows: Sequence[Row]) -> list[Recorded]:
+    """Read facts back with what each set of the personal part.
+
+    Of the facts of one version the first carries it sealed, whichever set it: that is the one that corrects what was
+    applied with, where there is such a one.
+    """
+    setters = {row["card_version"]: row["fact_id"] for row in rows if row["corrects"] == rows[0]["fact_id"]}
+    former: dict[str, Any] = {}
+    personal: dict[UUID, dict[str, Any]] = {}
+    for row in rows:
+        if (opened := _opened(ctx, row)) is not None:
+            whole = json.loads(opened)
+            set_anew = {part: value for part, value in whole.items() if part not in former or former[part] != value}
+            personal[setters.get(row["card_version"]) or row["fact_id"]] = set_anew
+            former = whole
+    return [replace(journal.recorded(row), personal=personal.get(row["fact_id"], {})) for row in rows]
+
+
+def _clear(parts: Mapping[str, Any]) -> bytes | None:
+    return sealed_json.write(sealed_json.read(json.dumps(parts).encode())) if parts else None
+
+
+async def _judged(
+    ctx: Context, card: Card, clear: bytes, known: Sequence[Recorded], *, as_of: datetime, known_at: datetime | None
+) -> Card:
+    """Judge the end of the stay anew: facts that had not happened by then were known when it was last judged.
+
+    By what was known, of the stays on other cards too, and by the policy that the card names: what is recorded later
+    must not change the answer.
+    """
     try:
-        return judged(card, sealed_json.read(clear), rows.other_stays(read.rows), ctx.policy)
+        policy = await policies.find(ctx, card.policy_id, "")
     except RuleViolation:
-        return card
+        return card  # it has been removed since: the end stays what the facts recorded
+    traveller_id = replay(one.changes for one in known).traveller_id
+    read = await ctx.read(journal.OF_TRAVELLER, traveller_id=traveller_id)
+    others: dict[str, list[Recorded]] = {}
+    for row in read.rows:
+        if row["card_number"] != card.number:
+            others.setdefault(row["card_number"], []).append(journal.recorded(row))
+    stays = stays_of_past(others.values(), traveller_id, as_of=as_of, known_at=known_at)
+    return judged_then(card, sealed_json.read(clear), stays, policy)
 
 
 async def _facts(ctx: Context, number: str) -> Read:
@@ -112,17 +154,6 @@ async def _facts(ctx: Context, number: str) -> Read:
     if not read.rows:
         raise NotFound("card-not-found")
     return read
-
-
-def recorded(row: Row) -> Recorded:
-    """Read back of a fact what tells the past."""
-    return Recorded(
-        fact_id=row["fact_id"],
-        occurred_at=row["occurred_at"],
-        recorded_at=row["recorded_at"],
-        corrects=row["corrects"],
-        changes=row["plain"],
-    )
 
 
 def _opened(ctx: Context, row: Row) -> bytes | None:

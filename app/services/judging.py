@@ -9,19 +9,20 @@ from app.db import particulars as sealed_json
 from app.db.sandboxes import Sandbox
 from app.db.tables import cards
 from app.db.write import Step, changed
-from app.domain.card import VISA_BASES, Card, State, stays_on
+from app.domain.card import Card, State, stays_on
 from app.domain.changes import judged
 from app.domain.conditions import Traveller
 from app.domain.errors import RuleViolation
 from app.domain.events import FactKind, Source
 from app.domain.grounds import terms_of
 from app.domain.history import fact
-from app.domain.identity import DocumentKind
 from app.domain.life import judged_anew
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 from app.domain.stay import ending
+from app.services import announcing
 from app.services.access import Context, Read, Registry, acting_in, unit_of_work
+from app.services.holders import rough_traveller_of, traveller_of
 from app.services.recording import card_step, fact_steps, store
 from app.services.sandboxes import every
 
@@ -42,6 +43,7 @@ async def judge_anew(ctx: Context) -> int:
             if _judged_by(ctx.policy, one.card, one.traveller, one.stays) is not one.card:
                 count += await _judge(ctx, one.card.number)
         after = page[-1].card.number
+    await announcing.plan_anew(ctx)
     return count
 
 
@@ -87,25 +89,6 @@ async def open_cards(ctx: Context, after: str) -> list[OpenCard]:
         card = rows.card_of(one[0])
         found.append(OpenCard(card, rough_traveller_of(ctx, one[0], card), rows.other_stays(one)))
     return found
-
-
-def rough_traveller_of(ctx: Context, row: Mapping[str, Any], card: Card) -> Traveller | None:
-    """Tell what the rules ask, opening only what has a visa: there are many cards, and most have none.
-
-    None of a forgotten holder, as `traveller_of`.
-    """
-    if row["salt"] is None:
-        return None
-    if card.basis in VISA_BASES:
-        return traveller_of(ctx, row, card)
-    kind = DocumentKind(row["document_kind"])
-    return Traveller(citizenship=card.citizenship, basis=card.basis, purpose=card.purpose, document=kind)
-
-
-def traveller_of(ctx: Context, row: Mapping[str, Any], card: Card) -> Traveller | None:
-    """Tell what the rules ask of a card's holder; None of a forgotten one."""
-    clear = ctx.open(rows.sealed_of(row), f"cards/{card.number}")
-    return Traveller.of(card.basis, card.purpose, sealed_json.read(clear)) if clear else None
 
 
 @unit_of_work

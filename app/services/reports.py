@@ -1,16 +1,15 @@
 """Reports of crossings: what an officer saw and told, made into what can be judged, and sealed beside the fact."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from uuid import UUID
 
 from pydantic_core import to_json
 
 from app.db import people
 from app.domain.application import DocumentFields, HolderFields, seen
-from app.domain.border import Observed, Report
-from app.domain.card import Crossing, Particulars
+from app.domain.border import HAPPENED, Observed, Report
+from app.domain.card import Card, Crossing, Particulars
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import violation
 from app.domain.events import Source
@@ -77,7 +76,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossingAt:
-    """A crossing as it is reported; `occurred_at` None means now, `versions` None any version of the card."""
+    """A crossing as it is reported; `occurred_at` None means now, `versions` None any version of the card.
+
+    `paper_taken`: another live card has turned out to have the paper number.
+    """
 
     checkpoint: str
     occurred_at: datetime | None
@@ -87,6 +89,11 @@ class CrossingAt:
     scan_id: str | None = None
     observed: Observed | None = None
     sighting: Sighting | None = None
+    paper_taken: bool = False
+
+    def is_told_later(self, instant: datetime) -> bool:
+        """Whether it is told after it happened: other crossings may have been told before it."""
+        return self.source in HAPPENED or (self.occurred_at is not None and self.occurred_at < instant)
 
     def seen(self, instant: datetime) -> Seen | None:
         """Tell who was seen, if anything was shown."""
@@ -94,11 +101,11 @@ class CrossingAt:
 
 
 async def report_of(
-    ctx: Context, read: Read, at: CrossingAt, known: Particulars | None = None, *, traveller_id: UUID | None = None
+    ctx: Context, read: Read, at: CrossingAt, known: Particulars | None = None, *, card: Card | None = None
 ) -> Report:
     """Make a report that can be judged; RuleViolation for an unknown checkpoint, a future instant, a wrong zone.
 
-    What was shown is compared with the documents of the traveller, and a birth date with the one that is `known`.
+    What was shown is compared with the documents of the holder of `card`, a birth date with the one that is `known`.
     """
     checkpoint = reference.checkpoints().get(at.checkpoint)
     if checkpoint is None:
@@ -106,18 +113,31 @@ async def report_of(
     if at.occurred_at is not None and at.occurred_at > read.instant:
         raise violation("/occurred_at", "in-the-future")
     crossing = Crossing(checkpoint=at.checkpoint, occurred_at=at.occurred_at or read.instant, zone=checkpoint.zone)
-    shown, fits = at.seen(read.instant), True
-    if shown and traveller_id:
-        held = await ctx.read(people.DOCUMENTS, traveller_id=traveller_id)
-        fits = shown.exact_hash(ctx) in {row["exact_hash"] for row in held.rows}
-        if fits and known and shown.holder.birth_date:
-            fits = shown.holder.birth_date.agrees_with(known.holder.birth_date)
-    return Report(
+    shown = at.seen(read.instant)
+    report = Report(
         crossing=crossing,
         source=at.source,
         confidence=at.confidence,
         scan_id=at.scan_id,
         observed=at.observed,
-        fits=fits,
         expires_on=shown.document.expires_on if shown else None,
+        paper_taken=at.paper_taken,
+    )
+    return await _compared(ctx, report, shown, known, card) if shown and card else report
+
+
+async def _compared(ctx: Context, report: Report, shown: Seen, known: Particulars | None, card: Card) -> Report:
+    """Tell whether a document is one of the holder's; its last day is what was read from it, else what is recorded."""
+    held = await ctx.read(people.DOCUMENTS, traveller_id=card.traveller_id)
+    exact = shown.exact_hash(ctx)
+    same = {row["document_id"]: row for row in held.rows if row["exact_hash"] == exact}
+    one = same.get(card.document_id) or next(iter(same.values()), None)
+    fits = one is not None
+    if fits and known and shown.holder.birth_date:
+        fits = shown.holder.birth_date.agrees_with(known.holder.birth_date)
+    return replace(
+        report,
+        fits=fits,
+        expires_on=report.expires_on or (one["expires_on"] if one else None),
+        other_document=card.document_id not in same,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.db import api_keys, sandboxes
+from app.db import api_keys, sandboxes, worlds
 from app.db import cards as rows
 from app.db.api_keys import ApiKey
 from app.db.engine import Duplicate, Session
@@ -17,6 +17,7 @@ from app.domain.clock import Clock, Mode, within_range
 from app.domain.errors import Conflict, NotFound, violation
 from app.services.access import SCOPES_OF, Context, Registry, Role, Scope, StaleCallerError, hash_of, unit_of_work
 from app.services.idempotency import Attempt, earlier, refuse_repeat, remember
+from app.services.jobs import SHOWN
 
 DEFAULT_POLICY = "ru"
 _PREFIX_LENGTH = 12
@@ -77,14 +78,14 @@ async def create(
         created_at=real,
         expires_at=real + time_to_live if time_to_live else None,
     )
-    made = _new_key(registry, name="first key", role=Role.TESTER, scopes=SCOPES_OF[Role.TESTER], key=key)
+    made = new_key(registry, name="first key", role=Role.TESTER, scopes=SCOPES_OF[Role.TESTER], key=key)
     try:
         async with registry.db.transaction() as unit:
             if attempt and attempt.key:
                 await refuse_repeat(unit, attempt, real=real, mac=registry.master.mac(attempt.body))
             await sandboxes.add_world(unit, world_id, registry.master.new_world(registry.dice, world=str(world_id)))
             await sandboxes.add(unit, sandbox)
-            await _add_key(unit, sandbox.sandbox_id, made)
+            await store_key(unit, sandbox.sandbox_id, made)
     except Duplicate as duplicate:
         if duplicate.index == "pk_idempotency":  # the same request at the same time
             raise Conflict("answer-not-repeatable") from None
@@ -147,8 +148,17 @@ async def every(registry: Registry) -> list[Sandbox]:
     return await sandboxes.every(registry.db)
 
 
+async def with_something_due(registry: Registry) -> list[UUID]:
+    """List the sandboxes in which facts wait for their place in the feed, or something may be due."""
+    return await sandboxes.with_something_due(registry.db)
+
+
 async def purge(registry: Registry) -> int:
-    """Delete expired sandboxes and the rows of worlds that none points to; tell how many worlds that were."""
+    """Delete expired sandboxes and the rows of worlds that nobody points to; tell how many worlds that were.
+
+    The keys that jobs have shown for a day go too.
+    """
+    await worlds.forget_secrets(registry.db, await sandboxes.real_now(registry.db) - SHOWN)
     return await sandboxes.purge(registry.db)
 
 
@@ -175,9 +185,9 @@ async def add_key(
     if not wanted <= ctx.caller.scopes:
         missing = ", ".join(sorted(wanted - ctx.caller.scopes))
         raise violation("/role" if role else "/scopes", "scope-not-yours", scopes=missing)
-    made = _new_key(ctx.registry, name=name, role=role, scopes=wanted, expires_at=expires_at)
+    made = new_key(ctx.registry, name=name, role=role, scopes=wanted, expires_at=expires_at)
     async with ctx.db.transaction() as unit:
-        await _add_key(unit, ctx.caller.sandbox_id, made)
+        await store_key(unit, ctx.caller.sandbox_id, made)
         await store_in(unit, remember(ctx, read, attempt))
     return made
 
@@ -185,8 +195,8 @@ async def add_key(
 async def add_key_for(registry: Registry, sandbox_id: UUID, *, name: str, role: Role) -> NewKey:
     """Make a key of a role for any sandbox: the operator's. NotFound `sandbox-not-found`."""
     await _require(registry, sandbox_id)
-    made = _new_key(registry, name=name, role=role, scopes=SCOPES_OF[role])
-    await _add_key(registry.db, sandbox_id, made)
+    made = new_key(registry, name=name, role=role, scopes=SCOPES_OF[role])
+    await store_key(registry.db, sandbox_id, made)
     return made
 
 
@@ -222,7 +232,7 @@ async def _require(registry: Registry, sandbox_id: UUID) -> None:
         raise NotFound("sandbox-not-found")
 
 
-def _new_key(
+def new_key(
     registry: Registry,
     *,
     name: str,
@@ -231,11 +241,13 @@ def _new_key(
     expires_at: datetime | None = None,
     key: str | None = None,
 ) -> NewKey:
+    """Make a key, random unless given; `store_key` puts it in force."""
     key = key or registry.new_key()
     return NewKey(key=key, prefix=key[:_PREFIX_LENGTH], name=name, role=role, scopes=scopes, expires_at=expires_at)
 
 
-async def _add_key(unit: Session, sandbox_id: UUID, made: NewKey) -> None:
+async def store_key(unit: Session, sandbox_id: UUID, made: NewKey) -> None:
+    """Store a key's hash."""
     await api_keys.add(
         unit,
         sandbox_id,

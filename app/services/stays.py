@@ -19,7 +19,8 @@ from app.domain.policy import Policy, Regime
 from app.domain.presence import Stay
 from app.domain.stay import Assessment, Terms, always, assess, ending
 from app.services.access import Context, unit_of_work
-from app.services.judging import OpenCard, open_cards, traveller_of
+from app.services.holders import traveller_of
+from app.services.judging import OpenCard, open_cards
 from app.services.policies import find
 
 _AT_ONCE = 100

@@ -1,80 +1,71 @@
 """Travellers behind the cards: the documents of a person, and records that turn out to be of one person or of two."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from app.db import cards as rows
+from app.db import journal
 from app.db import particulars as sealed_json
-from app.db import people
 from app.db.engine import Row
 from app.db.tables import cards, documents, travellers
 from app.db.write import Step, changed
-from app.domain.card import Card, State, stays_on
+from app.domain.card import Card, Particulars, State, stays_on
 from app.domain.changes import judged
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import Conflict, NotFound, RuleViolation, violation
 from app.domain.events import Fact, FactKind, Source
 from app.domain.history import fact
 from app.domain.identity import Document
+from app.domain.merging import Origin, Told, origin_of
 from app.services.access import Context, Read, unit_of_work
-from app.services.cards import Shown
 from app.services.documents import known_as, new_document, opened
-from app.services.idempotency import Attempt, earlier, remember
-from app.services.recording import Salt, Unit, fact_steps, store, store_all
+from app.services.idempotency import OK, Attempt, earlier, remember
+from app.services.recording import Salt, Unit, fact_steps, seal, store, store_all
+from app.services.records import Changed, Record, Traveller, merged_into, record_of, repeated, shown
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldDocument:
-    """A document of a traveller; None in place of what was forgotten. `origin_id`: the record it came with."""
-
-    document_id: UUID
-    document: Document | None
-    replaced: bool
-    origin_id: UUID | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traveller:
-    """A person as the registry knows them."""
-
-    traveller_id: UUID
-    merged_into: UUID | None
-    merged: Sequence[UUID]
-    documents: Sequence[HeldDocument]
-    cards: Sequence[Shown]
+__all__ = ["Traveller", "link", "merge", "show", "unmerge"]
 
 
 @unit_of_work
 async def show(ctx: Context, traveller_id: UUID) -> Traveller:
     """Show a traveller with every document and card; NotFound `traveller-not-found`."""
-    return await _shown(ctx, await _record(ctx, traveller_id))
+    return await shown(ctx, await record_of(ctx, traveller_id))
 
 
 @unit_of_work
 async def link(ctx: Context, traveller_id: UUID, document: Document, evidence: str, attempt: Attempt) -> Traveller:
     """Link another document to a traveller, on evidence. Conflict `document-of-another`, `traveller-merged`."""
-    one = await _record(ctx, traveller_id, attempt)
-    if earlier(ctx, one.read, attempt):
-        return await _shown(ctx, one)
-    _require_unmerged(one)
-    held = next(iter(one.documents), None)
-    person = opened(ctx, held) if held else None
-    if held is None or person is None:
+    one = await record_of(ctx, traveller_id, attempt)
+    if repeat := earlier(ctx, one.read, attempt):
+        return await repeated(ctx, one, repeat["replay_answer"])
+    one.require_unmerged()
+    # the holder as the record itself has it: what came with another one goes back with that if it was merged wrongly
+    own = min(one.documents, key=lambda row: (row["origin_id"] is not None, row["replaced_by"] is not None))
+    person = opened(ctx, own)
+    if person is None:
         raise NotFound("traveller-not-found")  # forgotten
     personal = replace(person, document=document)
     if await known_as(ctx, personal, traveller_id=traveller_id):
         raise violation("/document/number", "document-held-already")
-    salt, document_id = Salt(salt_id=held["salt_id"], salt=held["salt"]), ctx.registry.new_id(one.read.real_now)
+    salt, document_id = Salt(salt_id=own["salt_id"], salt=own["salt"]), ctx.registry.new_id(one.read.real_now)
     told = _traveller_fact(ctx, one.read, FactKind.LINKED, evidence, {"document": str(document_id)})
+    new = new_document(ctx, personal, salt, document_id=document_id, traveller_id=traveller_id)
+    row = new.values | {"salt": salt.salt, "replaced_by": None, "origin_id": None}
+    after = Changed(
+        record=one,
+        documents=[*one.documents, row],
+        cards=[rows.card_of(card) for card in one.cards],
+        merged=await merged_into(ctx, traveller_id),
+    )
     steps = [
-        new_document(ctx, personal, salt, document_id=document_id, traveller_id=traveller_id),
+        new,
         *fact_steps(ctx, one.read.real_now, [told], traveller_id),
-        *remember(ctx, one.read, attempt, answer={"traveller": str(traveller_id)}),
+        *remember(ctx, one.read, attempt, answer=after.answer()),
     ]
     await store(ctx, steps, traveller_id=traveller_id, version=one.version)
-    return await _shown(ctx, await _record(ctx, traveller_id))
+    return after.shown(ctx)
 
 
 @unit_of_work
@@ -83,153 +74,134 @@ async def merge(ctx: Context, traveller_id: UUID, other_id: UUID, reason: str, a
 
     Conflict `open-card-exists` when both are in the country, `traveller-merged` when one is merged already.
     """
-    one = await _record(ctx, traveller_id, attempt)
-    if earlier(ctx, one.read, attempt):
-        return await _shown(ctx, one)
+    one = await record_of(ctx, traveller_id, attempt)
+    if repeat := earlier(ctx, one.read, attempt):
+        return await repeated(ctx, one, repeat["replay_answer"])
     if other_id == traveller_id:
         raise violation("/traveller", "same-traveller")
-    other = await _record(ctx, other_id)
-    _require_unmerged(one)
-    _require_unmerged(other)
+    other = await record_of(ctx, other_id)
+    one.require_unmerged()
+    other.require_unmerged()
     if one.open and other.open:
         raise Conflict("open-card-exists", extra={"card": other.open.number})
     moved = _Moved(ctx=ctx, read=one.read, kind=FactKind.MERGED, reason=reason)
-    world_id = ctx.caller.world_id
-    for row in other.documents:
-        where = {"world_id": world_id, "document_id": row["document_id"]}
-        origin = row["origin_id"] or other_id
-        moved.steps.append(changed(documents, where, traveller_id=traveller_id, origin_id=origin))
-    for row in other.cards:
-        moved.move(row, traveller_id, [*one.cards, *other.cards])
-    if one.open:
-        moved.judge(one.open_row, [*one.cards, *other.cards])
-    who = {"world_id": world_id, "traveller_id": other_id}
-    moved.steps.append(changed(travellers, who, merged_into=traveller_id))
+    came = [
+        moved.document(row, traveller_id=traveller_id, origin_id=row["origin_id"] or other_id)
+        for row in other.documents
+    ]
+    everything = [*one.cards, *other.cards]
+    theirs = [moved.move(row, traveller_id, everything) for row in other.cards]
+    ours = [moved.judge(row, everything) for row in one.cards]
+    moved.record(other_id, merged_into=traveller_id)
     moved.tell_of(traveller_id, {"merged": str(other_id)})
-    moved.steps += remember(ctx, one.read, attempt, answer={"traveller": str(traveller_id)})
+    after = Changed(
+        record=one,
+        documents=[*one.documents, *came],
+        cards=[*ours, *theirs],
+        merged={*await merged_into(ctx, traveller_id), other_id},
+    )
+    moved.steps += remember(ctx, one.read, attempt, status=OK, answer=after.answer())
     await store_all(ctx, _units(moved.steps, one, other))
-    return await _shown(ctx, await _record(ctx, traveller_id))
+    return after.shown(ctx)
 
 
 @unit_of_work
 async def unmerge(ctx: Context, traveller_id: UUID, other_id: UUID, reason: str, attempt: Attempt) -> Traveller:
     """Find a merge to have been wrong: what came with the other record goes back to it, and its cards with it.
 
-    Conflict `not-merged` when the other is not merged into this one, `traveller-merged` when this one is merged itself:
-    the merge that was last is undone first.
+    A card that rests on a document which goes the other way rests on the one again that it was made out on. Conflict
+    `not-merged` when the other is not merged into this one, `traveller-merged` when this one is merged itself: the
+    merge that was last is undone first.
     """
-    one = await _record(ctx, traveller_id, attempt)
-    if earlier(ctx, one.read, attempt):
-        return await _shown(ctx, one)
-    _require_unmerged(one)
-    other = await _record(ctx, other_id)
+    one = await record_of(ctx, traveller_id, attempt)
+    if repeat := earlier(ctx, one.read, attempt):
+        return await repeated(ctx, one, repeat["replay_answer"])
+    one.require_unmerged()
+    other = await record_of(ctx, other_id)
     if other.merged_into != traveller_id:
         raise Conflict("not-merged", extra={"traveller": f"tr_{other_id.hex}"})
-    origins = await _merged_below(ctx, other_id)
-    back = [row for row in one.documents if row["origin_id"] in origins]
-    document_ids = {row["document_id"] for row in back}
-    theirs = [row for row in one.cards if row["document_id"] in document_ids]
-    ours = [row for row in one.cards if row["document_id"] not in document_ids]
+    others = await _merged_below(ctx, other_id)
     moved = _Moved(ctx=ctx, read=one.read, kind=FactKind.UNMERGED, reason=reason)
-    world_id = ctx.caller.world_id
-    for row in back:
-        where = {"world_id": world_id, "document_id": row["document_id"]}
-        origin = None if row["origin_id"] == other_id else row["origin_id"]
-        moved.steps.append(changed(documents, where, traveller_id=other_id, origin_id=origin))
+    documents_back = [row for row in one.documents if row["origin_id"] in others]
+    documents_kept = [row for row in one.documents if row["origin_id"] not in others]
+    origins = {row["number"]: await _origin(ctx, row) for row in one.cards}
+    back = _going_back(origins, others, {row["document_id"] for row in documents_back})
+    theirs = [row for row in one.cards if row["number"] in back]
+    ours = [row for row in one.cards if row["number"] not in back]
+    documents_back = [
+        moved.document(row, traveller_id=other_id, origin_id=_unless(other_id, row["origin_id"]), replaced_by=by)
+        for row, by in _replaced_among(documents_back)
+    ]
+    documents_kept = [moved.document(row, replaced_by=by) for row, by in _replaced_among(documents_kept)]
     for row in theirs:
-        moved.move(row, other_id, theirs)
-    if one.open and one.open_row in ours:
-        moved.judge(one.open_row, ours)
-    moved.steps.append(changed(travellers, {"world_id": world_id, "traveller_id": other_id}, merged_into=None))
+        moved.move(row, other_id, theirs, _document_of(row, origins, documents_back))
+    kept = [moved.judge(row, ours, _document_of(row, origins, documents_kept)) for row in ours]
+    moved.record(other_id, merged_into=None)
     moved.tell_of(traveller_id, {"unmerged": str(other_id)})
-    moved.steps += remember(ctx, one.read, attempt, answer={"traveller": str(traveller_id)})
+    merged = await merged_into(ctx, traveller_id) - {other_id}
+    after = Changed(record=one, documents=documents_kept, cards=kept, merged=merged)
+    moved.steps += remember(ctx, one.read, attempt, status=OK, answer=after.answer())
     await store_all(ctx, _units(moved.steps, one, other))
-    return await _shown(ctx, await _record(ctx, traveller_id))
+    return after.shown(ctx)
 
 
 async def _merged_below(ctx: Context, traveller_id: UUID) -> set[UUID]:
     """Find a record and all that were merged into it before."""
     found, waiting = {traveller_id}, [traveller_id]
     while waiting:
-        read = await ctx.read(people.MERGED, traveller_id=waiting.pop())
-        new = {row["traveller_id"] for row in read.rows} - found
+        new = await merged_into(ctx, waiting.pop()) - found
         found |= new
         waiting += new
     return found
 
 
-def _units(steps: Sequence[Step], one: "_Record", other: "_Record") -> list[Unit]:
+async def _origin(ctx: Context, row: Row) -> Origin:
+    read = await ctx.read(journal.OF_CARD, number=row["number"], version=row["version"])
+    return origin_of(
+        [
+            Told(kind=FactKind(one["kind"]), changes=one["plain"], is_correction=one["corrects"] is not None)
+            for one in read.rows
+        ]
+    )
+
+
+def _going_back(origins: Mapping[str, Origin], others: set[UUID], documents: set[UUID]) -> set[str]:
+    """Name the cards that go with the records that are separated; a duplicate goes where its original does."""
+    back = set()
+    for number, origin in origins.items():
+        first = origin
+        while first.replaces and first.replaces in origins:
+            first = origins[first.replaces]
+        if first.goes_back(others, documents):
+            back.add(number)
+    return back
+
+
+def _replaced_among(held: Sequence[Row]) -> list[tuple[Row, UUID | None]]:
+    """Tell of each document which one has replaced it: none that is another person's."""
+    known = {row["document_id"] for row in held}
+    return [(row, row["replaced_by"] if row["replaced_by"] in known else None) for row in held]
+
+
+def _unless(one: UUID, other: UUID) -> UUID | None:
+    return None if one == other else other
+
+
+def _document_of(row: Row, origins: Mapping[str, Origin], held: Sequence[Row]) -> Row | None:
+    """Find the document that a card rests on where its own has gone to somebody else: first the one it was made on."""
+    if row["document_id"] in {one["document_id"] for one in held}:
+        return None
+    made_on = origins[row["number"]].document_id
+    return min(held, key=lambda one: (one["document_id"] != made_on, one["replaced_by"] is not None))
+
+
+def _units(steps: Sequence[Step], one: Record, other: Record) -> list[Unit]:
     """Lock both records in the order of their identifiers, whoever is merged into whom, so that no two merges wait."""
     first, second = sorted((one, other), key=lambda record: record.traveller_id)
     return [
         Unit(steps=[], traveller_id=first.traveller_id, version=first.version),
         Unit(steps=steps, traveller_id=second.traveller_id, version=second.version),
     ]
-
-
-# Records -------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
-    read: Read
-    traveller_id: UUID
-    version: int
-    merged_into: UUID | None
-    documents: list[Row]
-    cards: list[Row]
-
-    @property
-    def open_row(self) -> Row:
-        return next(row for row in self.cards if row["state"] == State.ACTIVE)
-
-    @property
-    def open(self) -> Card | None:
-        return next((rows.card_of(row) for row in self.cards if row["state"] == State.ACTIVE), None)
-
-
-async def _record(ctx: Context, traveller_id: UUID, attempt: Attempt | None = None) -> _Record:
-    # the version is read first: whatever is written after it makes the unit of work start anew
-    read = await ctx.read(people.TRAVELLER, traveller_id=traveller_id, key=attempt and attempt.key)
-    if not read.rows:
-        raise NotFound("traveller-not-found")
-    held = await ctx.read(people.DOCUMENTS, traveller_id=traveller_id)
-    owned = await ctx.read(rows.OF_TRAVELLER, traveller_id=traveller_id)
-    return _Record(
-        read=read,
-        traveller_id=traveller_id,
-        version=read.head["version"],
-        merged_into=read.head["merged_into"],
-        documents=held.rows,
-        cards=owned.rows,
-    )
-
-
-def _require_unmerged(record: _Record) -> None:
-    if record.merged_into is not None:
-        raise Conflict("traveller-merged", extra={"merged_into": f"tr_{record.merged_into.hex}"})
-
-
-async def _shown(ctx: Context, record: _Record) -> Traveller:
-    merged = await ctx.read(people.MERGED, traveller_id=record.traveller_id)
-    held = []
-    for row in record.documents:
-        personal = opened(ctx, row)
-        held.append(
-            HeldDocument(
-                document_id=row["document_id"],
-                document=personal.document if personal else None,
-                replaced=row["replaced_by"] is not None,
-                origin_id=row["origin_id"],
-            )
-        )
-    return Traveller(
-        traveller_id=record.traveller_id,
-        merged_into=record.merged_into,
-        merged=[row["traveller_id"] for row in merged.rows],
-        documents=held,
-        cards=[Shown(rows.card_of(row), None, record.read.instant) for row in record.cards],
-    )
 
 
 # What a merge writes -------------------------------------------------------------------------------------------------
@@ -260,36 +232,64 @@ class _Moved:
         self._ctx, self._read, self._kind, self._reason = ctx, read, kind, reason
         self._sequence = 0
 
-    def move(self, row: Row, to: UUID, among: Sequence[Row]) -> None:
-        """Give a card to another record; `among` are all cards of the person by then."""
-        card = rows.card_of(row)
-        after = self._judged(row, card.changed(traveller_id=to), among)
-        self._write(card, after, self._kind, self._reason, to)
+    def document(self, row: Row, **values: UUID | None) -> Row:
+        """Change a document where anything of it changes; gives it as it is by then."""
+        where = {"world_id": self._ctx.caller.world_id, "document_id": row["document_id"]}
+        if any(row[name] != value for name, value in values.items()):
+            self.steps.append(changed(documents, where, **values))
+        return {**row, **values}
 
-    def judge(self, row: Row, among: Sequence[Row]) -> None:
-        """Judge an open card anew by the stays on all cards of the person."""
+    def record(self, traveller_id: UUID, *, merged_into: UUID | None) -> None:
+        """Make a record a part of another one, or one of its own again."""
+        who = {"world_id": self._ctx.caller.world_id, "traveller_id": traveller_id}
+        self.steps.append(changed(travellers, who, merged_into=merged_into))
+
+    def move(self, row: Row, to: UUID, among: Sequence[Row], document: Row | None = None) -> Card:
+        """Give a card to another record, and another document to it; `among` are all cards of the person by then."""
+        card, personal = rows.card_of(row), self._personal(row)
+        after, clear = card.changed(traveller_id=to), None
+        if document is not None:
+            after = replace(after, document_id=document["document_id"])
+            held = opened(self._ctx, document)
+            if personal and held:
+                personal = replace(personal, document=held.document)
+                clear = sealed_json.write(personal)
+        after = self._judged(after, personal, among)
+        self._write(row, after, self._kind, self._reason, clear)
+        return after
+
+    def judge(self, row: Row, among: Sequence[Row], document: Row | None = None) -> Card:
+        """Judge a card that stays, if it is open, by the stays on all cards of the person."""
         card = rows.card_of(row)
-        after = self._judged(row, card.changed(), among)
-        if (after.last_lawful_day, after.ended_by) != (card.last_lawful_day, card.ended_by):
-            self._write(card, after, FactKind.CHANGED, "stays", card.traveller_id)
+        if document is not None:
+            return self.move(row, card.traveller_id, among, document)
+        after = self._judged(card.changed(), self._personal(row), among)
+        if (after.last_lawful_day, after.ended_by) == (card.last_lawful_day, card.ended_by):
+            return card
+        self._write(row, after, FactKind.CHANGED, "stays")
+        return after
 
     def tell_of(self, traveller_id: UUID, changes: dict[str, Any]) -> None:
         """Keep the fact about the traveller."""
         told = _traveller_fact(self._ctx, self._read, self._kind, self._reason, changes)
         self.steps += fact_steps(self._ctx, self._read.real_now, [told], traveller_id)
 
-    def _judged(self, row: Row, card: Card, among: Sequence[Row]) -> Card:
-        clear = self._ctx.open(rows.sealed_of(row), f"cards/{card.number}")
-        if clear is None or card.state is not State.ACTIVE:
+    def _personal(self, row: Row) -> Particulars | None:
+        clear = self._ctx.open(rows.sealed_of(row), f"cards/{row['number']}")
+        return sealed_json.read(clear) if clear else None
+
+    def _judged(self, card: Card, personal: Particulars | None, among: Sequence[Row]) -> Card:
+        if personal is None or card.state is not State.ACTIVE:
             return card
         others = stays_on(rows.card_of(one) for one in among if one["number"] != card.number)
         try:
-            return judged(card, sealed_json.read(clear), others, self._ctx.policy)
+            return judged(card, personal, others, self._ctx.policy)
         except RuleViolation:  # nobody knows what the policy asks: the card keeps its end
             return card
 
-    def _write(self, before: Card, after: Card, kind: FactKind, reason: str, traveller_id: UUID) -> None:
+    def _write(self, row: Row, after: Card, kind: FactKind, reason: str, clear: bytes | None = None) -> None:
         self._sequence += 1
+        before = rows.card_of(row)
         told = fact(
             kind,
             before,
@@ -301,5 +301,8 @@ class _Moved:
             reason=reason,
         )
         where = {"world_id": self._ctx.caller.world_id, "number": before.number}
-        self.steps.append(changed(cards, where, **rows.changed_columns(before, after)))
-        self.steps += fact_steps(self._ctx, self._read.real_now, [told], traveller_id)
+        salt = Salt(salt_id=row["salt_id"], salt=row["salt"])
+        sealed = seal(self._ctx, salt, clear, f"cards/{before.number}").columns() if clear else {}
+        self.steps.append(changed(cards, where, **rows.changed_columns(before, after), **sealed))
+        personal = (salt, clear) if clear else None
+        self.steps += fact_steps(self._ctx, self._read.real_now, [told], after.traveller_id, personal=personal)

@@ -20,6 +20,7 @@ from app.domain.errors import Refusal
 from app.domain.number import grouped
 from app.services import cards, clocks, lookups, sandboxes
 from app.services.access import Context, Registry
+from app.services.clocks import Target
 from app.services.idempotency import Attempt
 from app.services.lookups import DocumentGiven, Match
 from app.simulation.expectations import Columns, columns_of, obstacles
@@ -300,7 +301,7 @@ async def _let_run_out(ctx: Context, inside: Sequence[_Trial]) -> None:
 
 
 async def _statuses(ctx: Context, trials: Sequence[_Trial], at: datetime) -> list[Status]:
-    await clocks.advance(ctx, to=at, by=None, dry_run=False, attempt=_ATTEMPT)
+    await clocks.advance(ctx, Target(to=at), _ATTEMPT)
     shown = [await cards.show(ctx, trial.card.number) for trial in trials if trial.card]
     return [one.card.status_at(one.instant) for one in shown]
 

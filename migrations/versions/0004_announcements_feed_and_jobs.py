@@ -78,6 +78,7 @@ def upgrade() -> None:
         sa.Column("started_at", Instant()),
         sa.Column("finished_at", Instant()),
         sa.Column("leased_until", Instant(), comment="another worker may take the job over afterwards"),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default=sa.text("0")),
         sa.CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name=op.f("ck_jobs_state")),
         sa.ForeignKeyConstraint(
             ["sandbox_id"], ["sandboxes.sandbox_id"], name=op.f("fk_jobs_sandboxes"), ondelete="CASCADE"

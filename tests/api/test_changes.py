@@ -158,11 +158,67 @@ async def test_what_should_not_be_recorded_is_removed(client: AsyncClient) -> No
     assert (await client.post("/v1/cards/lookup", json=paper)).json()["items"] == []
 
 
-async def test_a_card_that_is_found_again_is_suspended_no_longer(client: AsyncClient) -> None:
-    card = await issue(client)
-    assert (await changed(client, card["number"], "loss", duplicate=False))["lost_at"] is not None
-    found = await changed(client, card["number"], "correction", removed=["lost"])
+async def history(client: AsyncClient, number: str) -> list[Body]:
+    return (await client.get(f"/v1/cards/{number}/history")).json()["items"]  # type: ignore[no-any-return]
+
+
+async def as_of(client: AsyncClient, number: str, at: str) -> Body:
+    return (await client.get(f"/v1/cards/{number}", params={"as_of": at})).json()  # type: ignore[no-any-return]
+
+
+async def test_a_card_that_is_found_again_is_suspended_no_longer_and_was_lost_until_then(client: AsyncClient) -> None:
+    number = (await issue(client))["number"]
+    await move_to(client, "2026-12-05T06:00:00Z")
+    assert (await changed(client, number, "loss", duplicate=False))["lost_at"] == "2026-12-05T06:00:00Z"
+    await move_to(client, "2026-12-10T06:00:00Z")
+    found = await changed(client, number, "correction", removed=["lost"], holder={"given_names": "Алишер"})
     assert (found["lost_at"], found["status"]) == (None, "active")
+    lost, again, renamed = (await history(client, number))[-3:]
+    assert (again["occurred_at"], again["corrects"]) == ("2026-12-10T06:00:00Z", None)
+    assert [one["field"] for one in lost["changes"]] == [one["field"] for one in again["changes"]] == ["lost_at"]
+    assert [one["field"] for one in renamed["changes"]] == ["holder.given_names"]
+    between = await as_of(client, number, "2026-12-07T06:00:00Z")
+    assert (between["lost_at"], between["holder"]["given_names"]) == ("2026-12-05T06:00:00Z", "Алишер")
+
+
+async def test_a_payment_that_was_mistyped_is_corrected_and_names_the_fact(client: AsyncClient) -> None:
+    number = (await issue(client, purpose="employment"))["number"]
+    await changed(client, number, "patent_payment", paid_through="2036-12-31")
+    await changed(client, number, "patent_payment", effective_on="2027-01-01", paid_through="2027-01-31")
+    truly = await changed(client, number, "correction", ground={"from": "2026-12-01", "until": "2026-12-31"})
+    assert (truly["last_lawful_day"], truly["grounds"][1]["until"]) == ("2027-01-31", "2026-12-31")
+    items = await history(client, number)
+    assert items[-1]["corrects"] == items[-3]["fact"]
+    before = {one["field"]: one["before"] for one in items[-1]["changes"]}
+    assert (before["last_lawful_day"], before["grounds"][1]["until"]) == ("2036-12-31", "2036-12-31")
+    never = await changed(client, number, "correction", ground={"from": "2027-01-01", "removed": True})
+    assert (never["last_lawful_day"], len(never["grounds"])) == ("2026-12-31", 2)
+    items = await history(client, number)
+    assert items[-1]["corrects"] == items[-3]["fact"]
+
+
+async def test_a_shortening_is_corrected_and_names_the_decision(client: AsyncClient) -> None:
+    number = (await issue(client))["number"]
+    await changed(client, number, "shortening", until="2026-12-10")
+    truly = await changed(client, number, "correction", shortened_to="2026-12-20")
+    assert (truly["last_lawful_day"], truly["shortened_to"], truly["ended_by"]) == (*2 * ["2026-12-20"], "shortening")
+    never = await changed(client, number, "correction", removed=["shortened_to"])
+    assert (never["last_lawful_day"], never["shortened_to"]) == ("2027-02-28", None)
+    decided, *corrections = (await history(client, number))[-3:]
+    assert {one["corrects"] for one in corrections} == {decided["fact"]}
+
+
+async def test_a_stay_whose_entry_was_after_its_shortening_has_two_ways_out(client: AsyncClient) -> None:
+    number = (await issue(client, at="2026-11-01T09:00:00Z"))["number"]
+    await changed(client, number, "shortening", until="2026-11-10")
+    moved = await changed(client, number, "correction", entry={"occurred_at": "2026-11-20T09:00:00Z"})
+    assert (moved["last_lawful_day"], moved["status"]) == ("2026-11-19", "overstayed")
+    taken_out = await changed(client, number, "correction", removed=["shortened_to"])
+    assert (taken_out["last_lawful_day"], taken_out["status"]) == ("2027-02-17", "active")
+    await changed(client, number, "shortening", until="2026-11-25")
+    await changed(client, number, "correction", entry={"occurred_at": "2026-11-28T09:00:00Z"})
+    extended = await changed(client, number, "extension", effective_on="2026-11-28", until="2026-12-31")
+    assert (extended["last_lawful_day"], extended["shortened_to"]) == ("2026-12-31", None)
 
 
 _TWICE: Body = {"holder": {"patronymic": ""}, "host": {"kind": "person", "name": "Пётр"}}
@@ -175,7 +231,12 @@ _TWICE: Body = {"holder": {"patronymic": ""}, "host": {"kind": "person", "name":
         ({"removed": None}, {"": "nothing-corrected"}),
         ({"removed": ["holder.patronymic", "lost"]}, {"": "nothing-corrected"}),
         ({"removed": ["holder.surname"]}, {"/removed/0": "not-one-of"}),
-        ({"removed": 12 * ["lost"]}, {"/removed": "too-long"}),
+        ({"removed": (len(Removable) + 1) * ["lost"]}, {"/removed": "too-long"}),
+        ({"ground": {"from": "2026-12-05"}}, {"/ground": "nothing-corrected"}),
+        ({"ground": {"from": "2026-12-05", "until": "2026-12-06", "removed": True}}, {"/ground": "given-and-removed"}),
+        ({"ground": {"from": "2026-12-05", "removed": True}}, {"/ground/from": "ground-not-recorded"}),
+        ({"ground": {"from": "2026-12-05", "removed": False}}, {"/ground/removed": "not-one-of"}),
+        ({"shortened_to": "2026-12-05"}, {"/shortened_to": "never-shortened"}),
         ({"removed": ["visa", "reference"], "reference": "hers"}, {"/removed/1": "given-and-removed"}),
         (
             _TWICE | {"removed": ["holder.patronymic", "host"]},
@@ -293,6 +354,84 @@ async def test_a_renewed_passport_is_the_cards_and_the_old_number_still_finds_it
         assert (match["card"]["number"], match["matched_by"]) == (card["number"], matched_by)
 
 
+def passport(number: str, expires_on: str = "2036-01-01") -> Body:
+    return {"type": "passport", "number": number, "issuing_state": "UZB", "expires_on": expires_on}
+
+
+async def held(client: AsyncClient, traveller: str) -> dict[str, tuple[str, bool]]:
+    """The documents of a person: when each ends, and whether another one has replaced it."""
+    documents = (await client.get(f"/v1/travellers/{traveller}")).json()["documents"]
+    return {one["document"]["number"]: (one["document"]["expires_on"], one["replaced"]) for one in documents}
+
+
+async def test_a_passport_that_is_shown_again_is_good_again_with_its_new_term(client: AsyncClient) -> None:
+    card = await issue(client)
+    await changed(client, card["number"], "document_added", document=passport("FB7654321"))
+    back = await changed(client, card["number"], "document_added", document=passport("FA1234567", "2034-05-05"))
+    assert back["document"]["expires_on"] == "2034-05-05"
+    assert await held(client, card["traveller"]) == {
+        "FA1234567": ("2034-05-05", False),
+        "FB7654321": ("2036-01-01", True),
+    }
+
+
+async def test_a_name_is_not_corrected_into_that_of_another_holder_of_a_linked_document(client: AsyncClient) -> None:
+    card = await issue(client)
+    await changed(client, card["number"], "document_added", document=passport("FB7654321"), replaces=False)
+    other = await issue(client, "FB7654321", holder={"given_names": "Алишер"})
+    answer = await change(client, card["number"], "correction", holder={"given_names": "Алишер"})
+    assert (answer.status_code, code_of(answer)) == (409, "document-of-another")
+    assert answer.json()["traveller"] == other["traveller"]
+
+
+async def test_a_card_is_corrected_to_the_linked_document_together_with_the_name(client: AsyncClient) -> None:
+    card = await issue(client)
+    await changed(client, card["number"], "document_added", document=passport("FB7654321"), replaces=False)
+    truly = {"holder": {"given_names": "Алишер"}, "document": {"number": "FB7654321"}}
+    corrected = await changed(client, card["number"], "correction", **truly)
+    assert (corrected["document"]["number"], corrected["holder"]["given_names"]) == ("FB7654321", "Алишер")
+    assert set(await held(client, card["traveller"])) == {"FA1234567", "FB7654321"}
+    left = await client.post(f"/v1/cards/{card['number']}/exit", json={"checkpoint": MOSCOW_AIR})
+    assert left.json()["reason"] == "departed"
+    again = await issue(client, "FB7654321", holder={"given_names": "Алишер"})
+    assert again["traveller"] == card["traveller"]
+
+
+ONE_ENTRY = VISA | {"entries": 1, "days_granted": None, "valid_until": "2027-06-30"}
+FIRST_VISA, SECOND_VISA = ONE_ENTRY | {"number": "201111111"}, ONE_ENTRY | {"number": "202222222"}
+
+
+async def leave(client: AsyncClient, number: str) -> None:
+    left = await client.post(f"/v1/cards/{number}/exit", json={"checkpoint": MOSCOW_AIR})
+    assert left.json()["reason"] == "departed", left.text
+
+
+@pytest.mark.parametrize("loss", [False, True], ids=["", "lost"])
+async def test_an_entry_is_of_the_visa_that_was_entered_on(client: AsyncClient, *, loss: bool) -> None:
+    number = (await issue(client, basis="visa", visa=FIRST_VISA | {"valid_until": "2026-12-20"}))["number"]
+    await changed(client, number, "extension", basis="visa", visa=SECOND_VISA)
+    # who is called otherwise has not entered on another visa, nor who corrects the visa of the extension
+    await changed(client, number, "correction", holder={"surname": "Абдуллоев"})
+    await changed(client, number, "correction", visa=SECOND_VISA | {"number": "202222223"})
+    await changed(client, number, "correction", visa=SECOND_VISA)
+    if loss:
+        number = (await changed(client, number, "loss"))["number"]
+    await leave(client, number)
+    used = await client.post("/v1/cards", json=entering(basis="visa", visa=FIRST_VISA))
+    assert (used.status_code, faults_of(used)) == (422, {"/visa/entries": "visa-entries-used"})
+    unused = await issue(client, basis="visa", visa=SECOND_VISA)
+    await leave(client, unused["number"])
+
+
+async def test_the_visa_that_was_truly_entered_on_counts_the_entry(client: AsyncClient) -> None:
+    number = (await issue(client, basis="visa", visa=FIRST_VISA))["number"]
+    await changed(client, number, "correction", visa=SECOND_VISA)
+    await leave(client, number)
+    used = await client.post("/v1/cards", json=entering(basis="visa", visa=SECOND_VISA))
+    assert (used.status_code, faults_of(used)) == (422, {"/visa/entries": "visa-entries-used"})
+    assert (await issue(client, basis="visa", visa=FIRST_VISA))["status"] == "active"
+
+
 async def test_a_lost_card_gets_a_duplicate_that_keeps_the_entry(client: AsyncClient) -> None:
     card = await issue(client, at="2026-11-20T09:00:00Z")
     suspended = await changed(client, card["number"], "loss", duplicate=False)
@@ -321,6 +460,72 @@ async def test_an_annulled_entry_charges_no_day(client: AsyncClient) -> None:
     refused = await change(client, card["number"], "extension", until="2027-06-30")
     assert (refused.status_code, code_of(refused)) == (409, "transition-not-allowed")
     assert refused.json()["possible"] == "-"
+
+
+# What is told first --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("extension", {"until": "2027-06-30", "effective_on": "2027-01-01"}),
+        ("shortening", {"until": "2026-11-01"}),
+        ("document_added", {"document": passport("FA1234567")}),
+        ("document_added", {"document": passport("FB7654321", "2020-01-01")}),
+        ("document_added", {"document": passport("FC0000001")}),
+        ("loss", {"effective_on": "2027-01-01"}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_that_a_change_is_not_possible_is_told_before_what_is_wrong_with_it(
+    client: AsyncClient, kind: str, fields: Body
+) -> None:
+    await issue(client, "FC0000001")
+    number = await stay(client, "2026-10-01", "2026-10-10")
+    answer = await change(client, number, kind, **fields)
+    assert (answer.status_code, code_of(answer)) == (409, "transition-not-allowed")
+
+
+async def test_who_has_not_left_cannot_be_found_not_to_have_left(client: AsyncClient) -> None:
+    card = await issue(client)
+    answer = await change(client, card["number"], "correction", exit=None)
+    assert (answer.status_code, code_of(answer)) == (409, "transition-not-allowed")
+    await changed(client, card["number"], "annulment")
+    for fields in ({"exit": {"occurred_at": "2026-12-01T06:00:00Z"}}, {"entry": {"checkpoint": "NOWHERE-AIR"}}):
+        answer = await change(client, card["number"], "correction", **fields)
+        assert (answer.status_code, code_of(answer)) == (409, "transition-not-allowed")
+
+
+async def test_who_turns_out_to_need_no_card_keeps_it_and_is_told_why(client: AsyncClient) -> None:
+    card = await issue(client)
+    answer = await change(client, card["number"], "correction", holder={"citizenship": "BLR"})
+    assert (answer.status_code, code_of(answer)) == (422, "no-card-needed")
+
+
+# Repeats -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("extension", {"until": "2027-06-30"}),
+        ("correction", {"holder": {"given_names": "Алишер"}}),
+        ("loss", {}),
+        ("loss", {"duplicate": False}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_a_repeat_gives_the_first_answer_though_time_has_gone_by(
+    client: AsyncClient, kind: str, fields: Body
+) -> None:
+    number = (await issue(client))["number"]
+    body, path = {"kind": kind, "reason": "test", **fields}, f"/v1/cards/{number}/changes"
+    headers = {"If-Match": "*", "Idempotency-Key": "one"}
+    first = await client.post(path, json=body, headers=headers)
+    await move_to(client, "2026-12-30T09:00:00Z")
+    again = await client.post(path, json=body, headers=headers)
+    assert (again.status_code, again.content, again.headers["etag"]) == (201, first.content, first.headers["etag"])
+    assert again.headers["idempotency-replayed"] == "true"
 
 
 # Rights and versions -------------------------------------------------------------------------------------------------

@@ -257,3 +257,225 @@ async def test_whoever_shows_the_lost_original_at_the_exit_leaves_on_the_duplica
     told = await on_card(client, lost, "exit", scan_id="gate-1")
     assert (told["reason"], told["card"]["number"], told["card"]["status"]) == ("departed", copy, "departed")
     assert await on_card(client, lost, "exit", 200, scan_id="gate-1") == told
+
+
+# Crossings that come in another order than they happened ------------------------------------------------------------
+
+LATE: Body = {"source": "late_upload"}
+
+
+async def show(client: AsyncClient, number: str) -> Body:
+    return (await client.get(f"/v1/cards/{number}")).json()  # type: ignore[no-any-return]
+
+
+async def move(client: AsyncClient, to: str) -> None:
+    assert (await client.post("/v1/clock/advance", json={"to": to})).is_success
+
+
+async def stay_on(client: AsyncClient, number: str) -> tuple[str, str | None, str | None]:
+    card = await show(client, number)
+    return card["status"], *((card[name] and card[name]["on"]) for name in ("entered", "left"))
+
+
+async def entered_at(client: AsyncClient, at: str) -> str:
+    return (await client.post("/v1/cards", json=entering(at=at))).json()["number"]  # type: ignore[no-any-return]
+
+
+async def joined(client: AsyncClient, number: str) -> dict[str, str]:
+    """The facts of a card that answer another one, by their type."""
+    items = (await client.get(f"/v1/cards/{number}/history")).json()["items"]
+    return {one["type"]: one["corrects"] for one in items if one["corrects"]}
+
+
+async def test_a_whole_stay_that_is_told_late_is_recorded_though_another_card_is_open_by_now(
+    client: AsyncClient,
+) -> None:
+    former = await declare(client)
+    await move(client, "2027-01-20T09:00:00Z")
+    inside = await entered_at(client, "2027-01-15T09:00:00Z")
+    assert (await show(client, inside))["last_lawful_day"] == "2027-04-14"
+    told = await on_card(client, former, "entry", occurred_at="2026-12-02T09:00:00Z", **LATE)
+    assert (told["decision"], told["reason"], told["flags"]) == ("recorded", "admitted", ["waits_for_exit"])
+    assert (told["card"]["number"], told["card"]["status"]) == (former, "lapsed")
+    left = await on_card(client, former, "exit", occurred_at="2027-01-14T09:00:00Z", **LATE)
+    assert (left["reason"], left["flags"], left["card"]["number"]) == ("departed", ["entered_before"], former)
+    assert await stay_on(client, former) == ("departed", "2026-12-02", "2027-01-14")
+    assert await joined(client, former) == {"card.entered": told["fact"]}
+    # 14 days of 2027 are used by then, and 76 are left: 17 + 28 + 31
+    assert (await show(client, inside))["last_lawful_day"] == "2027-03-31"
+
+
+async def test_an_entry_told_before_the_exit_on_the_former_card_takes_effect_with_that_exit(
+    client: AsyncClient,
+) -> None:
+    former, newer = await entered_at(client, "2026-11-01T09:00:00Z"), await declare(client)
+    entry = {"direction": "entry", "checkpoint": MOSCOW_AIR, "number": newer, "occurred_at": "2026-11-22T09:00:00Z"}
+    leave = {"direction": "exit", "checkpoint": MOSCOW_AIR, "number": former, "occurred_at": "2026-11-21T09:00:00Z"}
+    scans = [entry | LATE | {"observed": {"decision": "admit"}}, leave | LATE]
+    first, second = (await client.post("/v1/crossings/batch", json={"items": scans})).json()["items"]
+    assert (first["decision"], first["flags"], first["card"]["number"]) == ("recorded", ["already_inside"], former)
+    assert (second["reason"], second["flags"], second["card"]["number"]) == ("departed", ["entered_since"], former)
+    assert await stay_on(client, former) == ("departed", "2026-11-01", "2026-11-21")
+    assert await stay_on(client, newer) == ("active", "2026-11-22", None)
+    assert await joined(client, newer) == {"card.entered": first["fact"]}
+    told = await cross(client, direction="exit", document=SEEN)
+    assert (told["reason"], told["card"]["number"]) == ("departed", newer)
+
+
+async def test_the_scans_of_two_stays_make_them_though_the_exits_come_last(client: AsyncClient) -> None:
+    former, newer = await entered_at(client, "2026-11-01T09:00:00Z"), await declare(client)
+    await on_card(client, newer, "entry", occurred_at="2026-11-22T09:00:00Z", **LATE)
+    # scanned at the gate with the other card, which its holder has not entered on so far
+    gate = await cross(client, direction="exit", number=newer, occurred_at="2026-11-25T09:00:00Z", **LATE)
+    assert gate["card"]["number"] == former
+    told = await on_card(client, former, "exit", occurred_at="2026-11-21T09:00:00Z", **LATE)
+    assert (told["reason"], told["flags"]) == ("departed", ["exit_moved", "entered_since"])
+    assert await stay_on(client, former) == ("departed", "2026-11-01", "2026-11-21")
+    assert await stay_on(client, newer) == ("departed", "2026-11-22", "2026-11-25")
+    then = (await client.get(f"/v1/cards/{former}", params={"as_of": "2026-11-23T09:00:00Z"})).json()
+    assert then["left"]["on"] == "2026-11-21"
+
+
+async def test_the_scans_of_two_stays_make_them_though_an_entry_comes_last(client: AsyncClient) -> None:
+    former, newer = await entered_at(client, "2026-11-01T09:00:00Z"), await declare(client)
+    await on_card(client, former, "exit", occurred_at="2026-11-25T09:00:00Z", **LATE)
+    lone = await on_card(client, former, "exit", occurred_at="2026-11-21T09:00:00Z", **LATE)
+    assert lone["reason"] == "exit_without_entry"
+    told = await on_card(client, newer, "entry", occurred_at="2026-11-22T09:00:00Z", **LATE)
+    assert (told["decision"], told["flags"]) == ("admit", ["left_since", "exit_moved"])
+    assert await stay_on(client, former) == ("departed", "2026-11-01", "2026-11-21")
+    assert await stay_on(client, newer) == ("departed", "2026-11-22", "2026-11-25")
+
+
+async def test_an_exit_that_waits_on_one_card_ends_a_stay_on_another(client: AsyncClient) -> None:
+    older = await declare(client)
+    await move(client, "2026-12-03T09:00:00Z")
+    newer = await declare(client)
+    await move(client, "2026-12-05T09:00:00Z")
+    left = await cross(client, direction="exit", document=SEEN, occurred_at="2026-12-04T09:00:00Z", **LATE)
+    assert (left["reason"], left["card"]["number"]) == ("exit_without_entry", newer)
+    told = await on_card(client, older, "entry", occurred_at="2026-12-02T09:00:00Z", **LATE)
+    assert (told["flags"], await stay_on(client, older)) == (["left_since"], ("departed", "2026-12-02", "2026-12-04"))
+    assert await joined(client, older) == {"card.departed": left["fact"]}
+    assert (await on_card(client, newer, "entry"))["decision"] == "admit"
+    # and it ends one stay only
+    await on_card(client, newer, "exit")
+    again = await declare(client)
+    assert (await on_card(client, again, "entry", **LATE))["card"]["status"] == "active"
+
+
+async def test_an_exit_of_somebody_known_without_a_card_to_enter_on_ends_the_stay_too(client: AsyncClient) -> None:
+    former = await entered_at(client, "2026-10-01T09:00:00Z")
+    await on_card(client, former, "exit", occurred_at="2026-10-05T09:00:00Z")
+    left = await cross(client, direction="exit", document=SEEN, occurred_at="2026-11-30T09:00:00Z", **LATE)
+    assert (left["reason"], left["card"]) == ("exit_without_entry", None)
+    number = await declare(client)
+    told = await on_card(client, number, "entry", occurred_at="2026-11-20T09:00:00Z", **LATE)
+    assert (told["flags"], told["card"]["left"]["on"]) == (["left_since"], "2026-11-30")
+    assert await joined(client, number) == {"card.departed": left["fact"]}
+
+
+async def test_an_exit_on_an_old_card_is_that_of_the_stay_that_is_open(client: AsyncClient) -> None:
+    old = await entered_at(client, "2026-08-01T09:00:00Z")
+    await on_card(client, old, "exit", source="inferred", occurred_at="2026-08-10T09:00:00Z")
+    inside = await entered_at(client, "2026-12-01T06:00:00Z")
+    await move(client, "2026-12-20T09:00:00Z")
+    told = await on_card(client, old, "exit")
+    assert (told["reason"], told["card"]["number"], told["flags"]) == ("departed", inside, [])
+    assert await stay_on(client, old) == ("departed", "2026-08-01", "2026-08-10")
+    assert await stay_on(client, inside) == ("departed", "2026-12-01", "2026-12-20")
+
+
+async def test_an_exit_on_a_superseded_or_departed_card_is_that_of_the_stay_that_is_open(client: AsyncClient) -> None:
+    for left_on_it in (False, True):
+        if left_on_it:
+            old = await entered_at(client, "2026-12-01T06:00:00Z")
+            await on_card(client, old, "exit")
+        else:
+            old = await declare(client)
+        inside = await entered_at(client, "2026-12-01T06:00:00Z")
+        told = await on_card(client, old, "exit")
+        assert (told["reason"], told["card"]["number"]) == ("departed", inside)
+
+
+async def test_an_exit_that_was_seen_reaches_no_inferred_one_before_a_later_stay(client: AsyncClient) -> None:
+    old = await entered_at(client, "2026-08-01T09:00:00Z")
+    await on_card(client, old, "exit", source="inferred", occurred_at="2026-08-10T09:00:00Z")
+    later = await entered_at(client, "2026-10-01T09:00:00Z")
+    await on_card(client, later, "exit", occurred_at="2026-10-05T09:00:00Z")
+    told = await on_card(client, old, "exit")
+    assert (told["reason"], told["card"]["number"]) == ("exit_without_entry", old)
+    assert await stay_on(client, old) == ("departed", "2026-08-01", "2026-08-10")
+
+
+async def test_an_exit_that_moves_back_lets_an_entry_take_effect(client: AsyncClient) -> None:
+    old, newer = await entered_at(client, "2026-11-01T09:00:00Z"), await declare(client)
+    await on_card(client, old, "exit", source="inferred", occurred_at="2026-11-20T09:00:00Z")
+    told = await on_card(client, newer, "entry", occurred_at="2026-11-15T09:00:00Z", **LATE)
+    assert (told["decision"], told["flags"]) == ("recorded", ["already_inside"])
+    await on_card(client, old, "exit", occurred_at="2026-11-10T09:00:00Z")
+    assert await stay_on(client, old) == ("departed", "2026-11-01", "2026-11-10")
+    assert await stay_on(client, newer) == ("active", "2026-11-15", None)
+
+
+async def test_nobody_is_inside_twice_by_an_entry_into_a_stay_that_is_over(client: AsyncClient) -> None:
+    old = await entered_at(client, "2026-11-01T09:00:00Z")
+    await on_card(client, old, "exit", occurred_at="2026-11-20T09:00:00Z")
+    number = await declare(client)
+    told = await on_card(client, number, "entry", occurred_at="2026-11-10T09:00:00Z", **LATE)
+    assert (told["decision"], told["reason"], told["flags"]) == ("recorded", "already_inside", ["already_inside"])
+    assert (told["card"]["number"], await stay_on(client, number)) == (old, ("declared", None, None))
+
+
+async def test_an_entry_before_the_birth_of_the_holder_is_somebody_elses(client: AsyncClient) -> None:
+    number = await declare(client, holder={"birth_date": "2026-11-20"})
+    answer = await client.post(
+        f"/v1/cards/{number}/entry", json={"checkpoint": MOSCOW_AIR, "occurred_at": "2026-11-10T09:00:00Z"}
+    )
+    assert (answer.status_code, faults_of(answer)) == (422, {"/occurred_at": "before-birth"})
+    told = await on_card(client, number, "entry", occurred_at="2026-11-10T09:00:00Z", **LATE)
+    assert (told["decision"], told["flags"]) == ("recorded", ["document_differs", "before_birth"])
+    assert told["card"]["status"] == "declared"
+
+
+async def test_an_exit_told_first_says_whether_the_stay_had_ended(client: AsyncClient) -> None:
+    number = await declare(client)
+    await move(client, "2027-03-20T09:00:00Z")
+    await on_card(client, number, "exit", occurred_at="2027-03-10T09:00:00Z", **LATE)
+    await on_card(client, number, "entry", occurred_at="2026-12-02T09:00:00Z", **LATE)
+    last = (await client.get(f"/v1/cards/{number}/history")).json()["items"][-1]
+    assert (last["type"], last["reason"]) == ("card.departed", "departed_after_overstay")
+
+
+async def test_an_exit_that_an_officer_refused_replaces_no_inferred_one(client: AsyncClient) -> None:
+    number = await entered_at(client, "2026-11-01T09:00:00Z")
+    await on_card(client, number, "exit", source="inferred", occurred_at="2026-11-10T09:00:00Z")
+    told = await on_card(client, number, "exit", observed={"decision": "refuse", "reason": "wanted"})
+    assert (told["flags"], told["observed_differs"], told["card"]["left"]["on"]) == ([], True, "2026-11-10")
+
+
+async def test_who_was_only_recorded_on_the_spot_has_entered(client: AsyncClient) -> None:
+    number = await declare(client)
+    told = await on_card(client, number, "entry", observed={"decision": "recorded"}, **LATE)
+    assert (told["decision"], told["card"]["status"], told["observed_differs"]) == ("admit", "active", False)
+
+
+# Whose last day counts -----------------------------------------------------------------------------------------------
+
+
+async def link(client: AsyncClient, card: str, **document: Any) -> None:  # noqa: ANN401
+    traveller = (await show(client, card))["traveller"]
+    body = {"document": DOCUMENT | document, "evidence": "both shown"}
+    assert (await client.post(f"/v1/travellers/{traveller}/documents", json=body)).status_code == 201
+
+
+async def test_the_passport_that_is_shown_is_the_one_that_must_be_valid(client: AsyncClient) -> None:
+    number = await declare(client, document=DOCUMENT | {"number": "FA1234567", "expires_on": "2026-12-11"})
+    await link(client, number, number="FB1234567", expires_on="2035-01-01")
+    await link(client, number, number="FC1234567", expires_on="2020-01-01")
+    await move(client, "2026-12-12T09:00:00Z")
+    for shown in (SEEN, SEEN | {"number": "FC1234567"}):
+        told = await on_card(client, number, "entry", 200, document=shown)
+        assert (told["decision"], told["reason"]) == ("refuse", "document_expired")
+    assert (await on_card(client, number, "entry", 200))["reason"] == "document_expired"
+    assert (await on_card(client, number, "entry", document=SEEN | {"number": "FB1234567"}))["decision"] == "admit"

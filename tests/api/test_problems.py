@@ -17,6 +17,7 @@ from app.db.databases import connect
 from app.db.engine import Database
 from app.db.sqlite import SQLite
 from app.policies import sentences
+from tests.api import test_worlds as worlds
 from tests.api.bodies import DOCUMENT, MOSCOW_AIR, VISA, declaration, entering, policy, spend_the_year
 from tests.api.conftest import House
 from tests.api.contract import Contract, code_of
@@ -355,7 +356,41 @@ async def internal_error(scene: Scene) -> Response:
         scene.house.app.state.registry.db = database
 
 
+async def job_not_found(scene: Scene) -> Response:
+    return await scene.client.get(f"/v1/jobs/job_{32 * '0'}")
+
+
+async def job_is_over(scene: Scene) -> Response:
+    asked = await scene.client.post("/v1/sandboxes/current/snapshots", json={"name": "x"})
+    path = asked.headers["location"]
+    await scene.client.delete(path)
+    return await scene.client.delete(path)
+
+
+async def feed_restarted(scene: Scene) -> Response:
+    return await scene.client.get("/v1/events", params={"after": "7"})
+
+
+async def webhook_not_found(scene: Scene) -> Response:
+    return await scene.client.get(f"/v1/webhooks/whk_{32 * '0'}")
+
+
+async def delivery_not_found(scene: Scene) -> Response:
+    made = (await scene.client.post("/v1/webhooks", json={"url": "https://receiver.example/"})).json()
+    return await scene.client.post(f"/v1/webhooks/{made['id']}/deliveries/fct_{32 * '0'}/replay")
+
+
 Provocation = Callable[[Scene], Awaitable[Response]]
+
+
+def of_worlds(provoke: Callable[[worlds.Desk], Awaitable[list[Response]]]) -> Provocation:
+    """Provoke what copies of worlds may end with, where they are tested."""
+
+    async def provoked(scene: Scene) -> Response:
+        return (await provoke(worlds.Desk(scene.house, scene.client)))[-1]
+
+    return provoked
+
 
 PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
     "key-missing": (401, key_missing),
@@ -365,6 +400,10 @@ PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
     "method-not-allowed": (405, method_not_allowed),
     "card-not-found": (404, card_not_found),
     "key-not-found": (404, key_not_found),
+    "sandbox-not-found": (404, of_worlds(worlds.sandbox_not_found)),
+    "snapshot-not-found": (404, of_worlds(worlds.snapshot_not_found)),
+    "snapshot-name-taken": (409, of_worlds(worlds.snapshot_name_taken)),
+    "quota-exceeded": (409, of_worlds(worlds.quota_exceeded)),
     "malformed-json": (400, malformed_json),
     "body-too-large": (413, body_too_large),
     "unsupported-media-type": (415, unsupported_media_type),
@@ -394,6 +433,11 @@ PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
     "not-merged": (409, not_merged),
     "group-refused": (422, group_refused),
     "no-declaration-window": (404, no_declaration_window),
+    "job-not-found": (404, job_not_found),
+    "job-is-over": (409, job_is_over),
+    "feed-restarted": (409, feed_restarted),
+    "webhook-not-found": (404, webhook_not_found),
+    "delivery-not-found": (404, delivery_not_found),
     "version-stale": (412, version_stale),
     "idempotency-key-reused": (422, idempotency_key_reused),
     "idempotency-key-busy": (409, idempotency_key_busy),
@@ -401,6 +445,7 @@ PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
     "lookup-too-wide": (422, lookup_too_wide),
     "clock-backwards": (409, clock_backwards),
     "clock-is-real": (409, clock_is_real),
+    "clock-advancing": (409, of_worlds(worlds.clock_advancing)),
     "nothing-due": (409, nothing_due),
     "database-busy": (503, database_busy),
     "database-unavailable": (503, database_unavailable),

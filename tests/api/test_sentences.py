@@ -42,7 +42,7 @@ OF_CHANGES: Sequence[tuple[str, str, Body, str, tuple[str, str]]] = [
     (
         "never-left",
         "changes",
-        {"kind": "correction", "exit": None},
+        {"kind": "correction", "exit": {"occurred_at": "2026-12-01T06:00:00Z"}},
         "/exit",
         ("No exit is recorded on this card.", "Выезд по этой карте не отмечен."),
     ),

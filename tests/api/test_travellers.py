@@ -81,3 +81,114 @@ async def test_a_record_that_is_not_merged_cannot_be_separated(client: AsyncClie
     one, other = await enter(client, "FA1234567"), await enter(client, "FB7654321")
     refused = await merge(client, one["traveller"], other["traveller"], "unmerge")
     assert (refused.status_code, code_of(refused)) == (409, "not-merged")
+
+
+async def leave(client: AsyncClient, card: Body) -> None:
+    left = await client.post(f"/v1/cards/{card['number']}/exit", json={"checkpoint": MOSCOW_AIR})
+    assert left.json()["reason"] == "departed", left.text
+
+
+async def change(client: AsyncClient, card: Body, kind: str, **fields: object) -> Body:
+    body, path = {"kind": kind, "reason": "test", **fields}, f"/v1/cards/{card['number']}/changes"
+    answer = await client.post(path, json=body, headers={"If-Match": "*"})
+    assert answer.status_code == 201, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def passport(number: str) -> Body:
+    return {"type": "passport", "number": number, "issuing_state": "UZB", "expires_on": "2036-01-01"}
+
+
+def held(told: Body) -> dict[str, bool]:
+    """The documents of a person, and whether another one has replaced each."""
+    return {one["document"]["number"]: one["replaced"] for one in told["documents"]}
+
+
+async def test_a_card_goes_back_though_it_was_given_a_document_of_the_other_person(client: AsyncClient) -> None:
+    ours = await enter(client, "FA1234567")
+    await leave(client, ours)
+    theirs = await enter(client, "FB7654321")
+    first, second = ours["traveller"], theirs["traveller"]
+    await merge(client, first, second)
+    renewed = await change(client, theirs, "document_added", document=passport("FA1234567"))
+    copy = await change(client, theirs, "loss")
+    undone = (await merge(client, first, second, "unmerge")).json()
+    assert ([one["number"] for one in undone["cards"]], held(undone)) == ([ours["number"]], {"FA1234567": False})
+    assert undone == await person(client, first)
+    back = await person(client, second)
+    assert {one["number"] for one in back["cards"]} == {theirs["number"], copy["number"]}
+    assert held(back) == {"FB7654321": False}
+    card = (await client.get(f"/v1/cards/{copy['number']}")).json()
+    assert (renewed["document"]["number"], card["document"]["number"]) == ("FA1234567", "FB7654321")
+    assert (card["status"], card["traveller"]) == ("active", second)
+    # and it can be changed further
+    third = await change(client, card, "document_added", document=passport("FC0000001"))
+    assert third["traveller"] == second
+    # the person who stays has never been in the country since
+    assert (await enter(client, "FA1234567"))["traveller"] == first
+
+
+async def test_a_card_older_than_the_merge_stays_though_it_was_given_a_document_of_the_other(
+    client: AsyncClient,
+) -> None:
+    theirs = await enter(client, "FB7654321")
+    await leave(client, theirs)
+    ours = await enter(client, "FA1234567")
+    first, second = ours["traveller"], theirs["traveller"]
+    await merge(client, first, second)
+    await change(client, ours, "document_added", document=passport("FB7654321"))
+    await merge(client, first, second, "unmerge")
+    card = (await client.get(f"/v1/cards/{ours['number']}")).json()
+    assert (card["traveller"], card["document"]["number"], card["status"]) == (first, "FA1234567", "active")
+    assert held(await person(client, first)) == {"FA1234567": False}
+    assert held(await person(client, second)) == {"FB7654321": False}
+
+
+async def test_a_document_is_linked_to_the_record_itself_and_not_to_what_was_merged_into_it(
+    client: AsyncClient,
+) -> None:
+    answer = await client.post("/v1/cards", json=entering("FB7654321", holder={"given_names": "Вали"}))
+    theirs = answer.json()
+    await leave(client, theirs)
+    ours = await enter(client, "FA1234567")
+    first, second = ours["traveller"], theirs["traveller"]
+    await merge(client, first, second)
+    body = {"document": passport("FC0000001"), "evidence": "shown"}
+    assert (await client.post(f"/v1/travellers/{first}/documents", json=body)).status_code == 201
+    await merge(client, first, second, "unmerge")
+    await leave(client, ours)
+    assert (await enter(client, "FC0000001"))["traveller"] == first
+    another = await client.post("/v1/cards", json=entering("FC0000001", holder={"given_names": "Вали"}))
+    assert another.json()["traveller"] not in {first, second}
+
+
+async def test_a_repeat_shows_what_was_shown_first_whatever_has_happened_since(client: AsyncClient) -> None:
+    theirs = await enter(client, "FB7654321")
+    await leave(client, theirs)
+    ours = await enter(client, "FA1234567")
+    first, second = ours["traveller"], theirs["traveller"]
+    told: dict[str, Response] = {}
+    bodies: dict[str, Body] = {
+        "documents": {"document": KAZAKH, "evidence": "shown"},
+        "merge": {"traveller": second, "reason": "same person"},
+        "unmerge": {"traveller": second, "reason": "twins"},
+    }
+
+    async def ask(what: str) -> Response:
+        path, headers = f"/v1/travellers/{first}/{what}", {"Idempotency-Key": what}
+        return await client.post(path, json=bodies[what], headers=headers)
+
+    for what in bodies:
+        told[what] = await ask(what)
+        assert told[what].status_code == (201 if what == "documents" else 200)
+        assert "idempotency-replayed" not in told[what].headers
+        assert told[what].json() == await person(client, first)
+    await change(client, ours, "correction", document={"number": "FD0000001"})
+    await client.post("/v1/clock/advance", json={"to": "2026-12-20T09:00:00Z"})
+    await leave(client, ours)
+    third = await enter(client, "FE0000001")
+    assert (await merge(client, third["traveller"], first)).status_code == 200
+    for what, answer in told.items():
+        again = await ask(what)
+        assert (again.status_code, again.content) == (answer.status_code, answer.content), what
+        assert again.headers["idempotency-replayed"] == "true"

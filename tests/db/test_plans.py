@@ -96,8 +96,6 @@ _HOT: dict[str, tuple[Executable, dict[str, Any]]] = {
         rows.listing(frozenset({"paper_series", "paper_number"}), None, after=False, personal=False),
         _PAGE | {"paper_series": "0001", "paper_number": "0000007"},
     ),
-    "the next thing due": (rows.NEXT_DUE, {"begins": _INSTANT}),
-    "what is due": (rows.DUE_FIRST, {"begins": _INSTANT, "until": _INSTANT + timedelta(hours=1)}),
 }
 
 

@@ -138,3 +138,23 @@ def test_the_personal_part_comes_back_as_it_was_written(names: list[str], *, opt
     )
     whole = type(whole)(holder=holder, document=whole.document, visa=whole.visa, host=whole.host)
     assert particulars.read(particulars.write(whole)) == whole
+
+
+def test_what_belongs_to_no_world_opens_for_its_own_purpose_only() -> None:
+    master = MasterKey.read("11" * 32)
+    sealed_once, sealed_again = [master.seal(b"a key", purpose="job/1", dice=dice) for _ in range(2)]
+    assert sealed_once != sealed_again
+    assert b"a key" not in sealed_once
+    assert master.open(sealed_once, purpose="job/1") == master.open(sealed_again, purpose="job/1") == b"a key"
+    for other, purpose in ((master, "job/2"), (MasterKey.read("22" * 32), "job/1")):
+        with pytest.raises(InvalidTag):
+            other.open(sealed_once, purpose=purpose)
+
+
+def test_the_keys_of_a_world_can_be_wrapped_for_another_one() -> None:
+    master = MasterKey.read("11" * 32)
+    keys = master.unwrap(1, *master.new_world(dice, world="w"), world="w")
+    again = master.wrap(keys.seal_key, keys.hash_key, dice, world="v")
+    assert master.unwrap(1, *again, world="v") == keys
+    with pytest.raises(WrongMasterKeyError):
+        master.unwrap(1, *again, world="w")

@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -16,21 +16,41 @@ from app.domain.border import (
     decide_entry,
     decide_exit,
     decide_refusal,
-    decide_without_card,
-    left_since,
-    rank_for,
 )
 from app.domain.card import Basis, Card, Crossing, Particulars, Purpose, State, Status, VisaKind, stays_on
+from app.domain.cardless import decide_without_card, rank_for
 from app.domain.errors import RuleViolation
 from app.domain.events import Source
-from app.domain.identity import DocumentKind
+from app.domain.identity import BirthDate, DocumentKind
+from app.domain.joining import CardStay, Waiting
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 from app.domain.stay import UsedUp
-from tests.builders import BREST, KAMCHATKA, POLICY, at_status, card, citizen, crossing, personal, utc, visa
+from tests.builders import BREST, KAMCHATKA, POLICY, at_status, card, citizen, crossing, new_id, personal, utc, visa
 
 ON_THE_SPOT = sorted(set(Source) - HAPPENED)
 LATER = sorted(HAPPENED)
+
+
+INSIDE = CardStay(number="ELSEWHERE", entered_at=utc("2026-11-20 09:00"), left_at=None, days=Stay(date(2026, 11, 20)))
+
+
+def on_cards(stays: Sequence[Stay], *, inside: bool) -> list[CardStay]:
+    """Put stays on other cards, from noon to noon by Moscow's time."""
+    noon = time(9, tzinfo=UTC)
+
+    def at(day: date) -> datetime:
+        return datetime.combine(day, noon)
+
+    return [
+        CardStay(
+            number=f"OTHER{place}",
+            entered_at=at(stay.entered_on),
+            left_at=at(stay.left_on) if stay.left_on else None,
+            days=stay,
+        )
+        for place, stay in enumerate(stays)
+    ] + [INSIDE] * inside
 
 
 def entry(
@@ -40,11 +60,13 @@ def entry(
     *,
     inside: bool = False,
     stays: Sequence[Stay] = (),
+    left_at: datetime | None = None,
     policy: Policy = POLICY,
     **told: Any,  # noqa: ANN401  fields of a report
 ) -> Outcome:
     report = Report(crossing=at or crossing(), **told)
-    return decide_entry(made or card(), person or personal(), report, inside=inside, stays=stays, policy=policy)
+    known = on_cards(stays, inside=inside)
+    return decide_entry(made or card(), person or personal(), report, stays=known, left_at=left_at, policy=policy)
 
 
 def exit_at(made: Card, at: Crossing, **told: Any) -> Outcome:  # noqa: ANN401
@@ -62,7 +84,8 @@ def refusal(
     **told: Any,  # noqa: ANN401
 ) -> Outcome:
     report = Report(crossing=at or crossing(), **told)
-    return decide_refusal(made or card(), person or personal(), report, inside=inside, stays=stays, policy=policy)
+    known = on_cards(stays, inside=inside)
+    return decide_refusal(made or card(), person or personal(), report, stays=known, policy=policy)
 
 
 def refused(reason: Reason) -> Outcome:
@@ -155,7 +178,8 @@ def test_new_year_at_the_checkpoint_opens_the_country_again() -> None:
 def test_stays_that_began_after_the_crossing_are_not_charged_to_it() -> None:
     late_record = crossing("2026-06-30 10:00")
     early = card(intended_from=date(2026, 6, 30), lapses_at=utc("2026-07-03 21:00"))
-    outcome = entry(early, at=late_record, stays=ALL_NINETY, source=Source.LATE_UPLOAD)
+    left_at = utc("2026-06-30 12:00")
+    outcome = entry(early, at=late_record, stays=ALL_NINETY, left_at=left_at, source=Source.LATE_UPLOAD)
     assert outcome.card is not None
     assert outcome.card.last_lawful_day == date(2026, 7, 29)
 
@@ -397,6 +421,99 @@ def test_nobody_gets_a_second_open_stay_by_an_entry_told_later() -> None:
     )
 
 
+@pytest.mark.parametrize("source", LATER)
+def test_whoever_was_inside_then_is_flagged_though_the_other_stay_is_over_by_now(source: Source) -> None:
+    stays = [Stay(date(2026, 11, 20), date(2026, 12, 5))]
+    outcome = entry(stays=stays, source=source)
+    assert (outcome.decision, outcome.reason, outcome.flags) == (
+        Decision.RECORDED,
+        Reason.ALREADY_INSIDE,
+        ["already_inside"],
+    )
+    assert outcome.card is None
+    assert entry(at=crossing("2026-12-05 10:00"), stays=stays, source=source).decision is Decision.ADMIT
+
+
+def test_what_was_wrong_with_the_papers_is_kept_of_an_entry_into_another_stay() -> None:
+    expired = personal(expires_on=date(2020, 1, 1))
+    assert entry(inside=True, fits=False, source=Source.LATE_UPLOAD).flags == ["already_inside", "document_differs"]
+    outcome = entry(person=expired, inside=True, source=Source.LATE_UPLOAD)
+    assert outcome.flags == ["already_inside", "document_expired"]
+    again = Report.of(
+        Waiting(
+            fact_id=new_id(),
+            number=None,
+            crossing=crossing(),
+            source=Source.LATE_UPLOAD,
+            flags=frozenset(outcome.flags),
+        )
+    )
+    told = decide_entry(card(), personal(), again, stays=[], policy=POLICY)
+    assert (told.reason, told.flags) == (Reason.DOCUMENT_EXPIRED, ["document_expired"])
+    assert told.card is not None
+
+
+LATER_STAY = [Stay(date(2026, 12, 20))]
+
+
+def test_an_entry_before_a_later_stay_waits_for_its_exit() -> None:
+    waiting = entry(stays=LATER_STAY, source=Source.LATE_UPLOAD)
+    assert (waiting.decision, waiting.reason, waiting.flags) == (
+        Decision.RECORDED,
+        Reason.ADMITTED,
+        ["waits_for_exit"],
+    )
+    assert waiting.card is None
+    left = entry(stays=LATER_STAY, left_at=utc("2026-12-10 10:00"), source=Source.LATE_UPLOAD)
+    assert (left.decision, left.flags) == (Decision.ADMIT, [])
+    assert left.card is not None
+    lapsed = crossing("2026-12-15 10:00")
+    assert entry(at=lapsed, stays=LATER_STAY, source=Source.LATE_UPLOAD).flags == ["card_lapsed", "waits_for_exit"]
+
+
+def test_an_officer_admits_nobody_who_is_inside_by_now() -> None:
+    assert entry(stays=LATER_STAY) == refused(Reason.ALREADY_INSIDE)
+
+
+def test_nobody_enters_now_before_an_exit_of_the_same_day() -> None:
+    stays = [Stay(date(2026, 11, 20), date(2026, 12, 2))]  # left at noon by Moscow's time
+    with pytest.raises(RuleViolation):
+        entry(at=crossing("2026-12-02 08:59"), stays=stays)
+    assert entry(at=crossing("2026-12-02 09:00"), stays=stays).decision is Decision.ADMIT
+
+
+def test_nobody_enters_before_being_born_and_whoever_did_was_somebody_else() -> None:
+    ali = personal()
+    newborn = replace(ali, holder=replace(ali.holder, birth_date=BirthDate.parse("2026-12-03")))
+    with pytest.raises(RuleViolation) as refusal:
+        entry(person=newborn)
+    assert [(fault.pointer, fault.code) for fault in refusal.value.faults] == [("/occurred_at", "before-birth")]
+    assert entry(person=newborn, source=Source.LATE_UPLOAD) == Outcome(
+        decision=Decision.RECORDED, reason=Reason.DOCUMENT_DIFFERS, flags=["document_differs", "before_birth"]
+    )
+    assert entry(person=newborn, at=crossing("2026-12-03 10:00")).decision is Decision.ADMIT
+
+
+def test_a_paper_number_of_another_live_card_is_asked_for_now_and_left_to_that_card_in_hindsight() -> None:
+    printed = card(paper_series="4601", paper_number="0123456")
+    assert entry(printed, paper_taken=True) == Outcome(
+        decision=Decision.MORE_DATA, reason=Reason.MORE_DATA, missing=["/paper"], flags=["paper_number_in_use"]
+    )
+    outcome = entry(printed, paper_taken=True, source=Source.LATE_UPLOAD)
+    assert (outcome.decision, outcome.flags) == (Decision.ADMIT, ["paper_number_in_use"])
+    assert outcome.card is not None
+    assert (outcome.card.paper_series, outcome.card.paper_number) == (None, None)
+
+
+def test_the_last_day_that_counts_is_that_of_the_document_shown() -> None:
+    expired = personal(expires_on=date(2020, 1, 1))
+    assert entry(person=expired, other_document=True).decision is Decision.ADMIT
+    assert entry(person=expired, other_document=True, expires_on=date(2030, 1, 1)).decision is Decision.ADMIT
+    shown = entry(other_document=True, expires_on=date(2020, 1, 1))
+    assert shown == refused(Reason.DOCUMENT_EXPIRED)
+    assert entry(person=expired) == refused(Reason.DOCUMENT_EXPIRED)
+
+
 def test_an_entry_of_which_the_rules_ask_more_than_is_known_is_recorded_without_an_end() -> None:
     person = personal(visa=visa(kind=VisaKind.E_VISA, applied_on=None))
     outcome = entry(card(basis=Basis.E_VISA), person, source=Source.LATE_UPLOAD)
@@ -450,6 +567,13 @@ def test_who_was_turned_away_on_the_spot_has_not_entered(source: Source) -> None
         assert outcome.observed_differs is not agrees
 
 
+@pytest.mark.parametrize("source", Source)
+def test_who_was_only_recorded_on_the_spot_has_crossed(source: Source) -> None:
+    observed = saw(Decision.RECORDED)
+    assert entry(source=source, observed=observed) == entry(source=source)
+    assert exit_at(card(State.ACTIVE), crossing("2026-12-05 10:00"), source=source, observed=observed).card is not None
+
+
 @pytest.mark.parametrize("source", LATER)
 def test_who_was_let_in_on_the_spot_has_entered_though_the_registry_would_have_refused(source: Source) -> None:
     expired = personal(expires_on=date(2020, 1, 1))
@@ -494,14 +618,6 @@ def test_whom_an_officer_did_not_let_out_has_not_left(decision: Decision) -> Non
     assert (outcome.decision, outcome.card, outcome.observed_differs) == (Decision.RECORDED, None, True)
 
 
-def test_the_first_exit_after_an_entry_ends_the_stay_that_comes_to_be_known_after_it() -> None:
-    entered = entry(at=crossing("2026-12-02 10:00")).card
-    assert entered is not None
-    before, first, second = (Report(crossing=crossing(f"2026-12-0{day} 10:00")) for day in (1, 4, 9))
-    assert left_since(entered, [before, second, first]) is first
-    assert left_since(entered, [before]) is None
-
-
 def test_an_exit_on_the_spot_before_the_entry_is_refused_and_one_told_later_recorded() -> None:
     inside = card(State.ACTIVE)
     assert inside.entered_at is not None
@@ -514,15 +630,33 @@ def test_an_exit_on_the_spot_before_the_entry_is_refused_and_one_told_later_reco
 # Which card ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_crossing_without_a_number_is_about_the_open_card_first() -> None:
-    now, later = Report(crossing=crossing()), Report(crossing=crossing(), source=Source.LATE_UPLOAD)
-    for way in Direction:
-        assert rank_for(way, now, State.ACTIVE, None) == 0
-    assert rank_for(Direction.ENTRY, now, State.DECLARED, None) == 1
-    assert rank_for(Direction.EXIT, now, State.DEPARTED, Source.INFERRED) == 1
-    assert rank_for(Direction.EXIT, now, State.DEPARTED, Source.OFFICER) is None
-    assert rank_for(Direction.EXIT, now, State.DECLARED, None) is None
-    assert rank_for(Direction.EXIT, later, State.DECLARED, None) == 2
+CARDS = [(state, None) for state in State] + [(State.DEPARTED, source) for source in (Source.INFERRED, Source.OFFICER)]
+
+
+@pytest.mark.parametrize(
+    ("way", "source", "ranked"),
+    [
+        (Direction.ENTRY, Source.OFFICER, [{"active"}, {"declared"}]),
+        # an entry that has happened may lie before the one on the open card
+        (Direction.ENTRY, Source.LATE_UPLOAD, [{"declared"}, {"active"}]),
+        (Direction.EXIT, Source.OFFICER, [{"active"}, {"departed inferred"}]),
+        # and an exit that has happened waits for an entry that may still come
+        (
+            Direction.EXIT,
+            Source.LATE_UPLOAD,
+            [{"active"}, {"departed inferred"}, {"declared"}, {"superseded", "withdrawn"}],
+        ),
+    ],
+)
+def test_the_card_that_a_crossing_without_a_number_is_about_is_found_in_an_order(
+    way: Direction, source: Source, ranked: list[set[str]]
+) -> None:
+    by_rank: dict[int, set[str]] = {}
+    for state, exit_source in CARDS:
+        rank = rank_for(way, Report(crossing=crossing(), source=source), state, exit_source)
+        if rank is not None:
+            by_rank.setdefault(rank, set()).add(" ".join(filter(None, [state, exit_source])))
+    assert [by_rank[rank] for rank in sorted(by_rank)] == ranked
 
 
 # Refusal -------------------------------------------------------------------------------------------------------------
@@ -639,6 +773,30 @@ def test_an_exit_that_is_seen_takes_the_place_of_an_inferred_one(at: str, reason
     )
     assert outcome.card is not None
     assert (outcome.card.left_at, outcome.card.exit_source) == (utc(at), source)
+
+
+def test_an_exit_that_was_refused_replaces_no_inferred_one() -> None:
+    inferred = card(State.DEPARTED, exit_source=Source.INFERRED)
+    outcome = exit_at(inferred, crossing("2027-01-12 10:00"), observed=saw(Decision.REFUSE))
+    assert (outcome.reason, outcome.flags, outcome.card) == (Reason.DEPARTED, [], None)
+
+
+def test_an_exit_that_was_seen_takes_no_place_before_a_later_stay() -> None:
+    inferred = card(State.DEPARTED, exit_source=Source.INFERRED)
+    later = on_cards([Stay(date(2027, 2, 1), date(2027, 2, 3))], inside=False)
+    late = Report(crossing=crossing("2027-02-10 10:00"))
+    assert decide_exit(inferred, late, stays=later).reason is Reason.EXIT_WITHOUT_ENTRY
+    early = Report(crossing=crossing("2027-01-20 10:00"))
+    assert decide_exit(inferred, early, stays=later).flags == ["inferred_exit_replaced"]
+
+
+def test_an_exit_moves_back_where_the_one_on_the_card_is_that_of_another_stay() -> None:
+    left = card(State.DEPARTED, exit_source=Source.OFFICER)
+    report = Report(crossing=crossing("2026-12-20 10:00"), source=Source.LATE_UPLOAD)
+    outcome = decide_exit(left, report, moved=True)
+    assert (outcome.reason, outcome.flags) == (Reason.DEPARTED, ["exit_moved"])
+    assert outcome.card is not None
+    assert outcome.card.left_at == utc("2026-12-20 10:00")
 
 
 def test_a_second_inference_replaces_nothing() -> None:

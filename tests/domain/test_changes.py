@@ -107,7 +107,7 @@ def test_a_change_is_one_fact_and_touches_neither_the_card_it_is_made_of_nor_its
 
 @pytest.mark.parametrize("change", [one for one in CHANGES if one is not PAYMENT], ids=lambda one: type(one).__name__)
 def test_nothing_but_a_payment_holds_from_a_coming_day(change: Change) -> None:
-    made = card() if change is WITHDRAWAL else ACTIVE
+    made = card(lapses_at=None) if change is WITHDRAWAL else ACTIVE
     refused(replace(change, effective_on=date(2026, 12, 21)), "/effective_on", "in-the-future", made)
 
 
@@ -119,9 +119,20 @@ def test_today_is_the_day_where_the_card_is() -> None:
         apply(tomorrow, there, at="2026-12-20 11:59")
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "change", [one for one in CHANGES if one is not WITHDRAWAL], ids=lambda one: type(one).__name__
+)
 def test_no_change_holds_from_a_day_before_the_entry(change: Change) -> None:
     refused(replace(change, effective_on=date(2026, 12, 1)), "/effective_on", "before-the-entry")
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda one: type(one).__name__)
+def test_what_is_not_possible_on_a_card_is_told_before_whatever_else_is_wrong(change: Change) -> None:
+    over = replace(RENEWED, expires_on=date(2026, 1, 1))
+    wrong = replace(change, document=over) if isinstance(change, DocumentAdded) else change
+    for day in (date(2027, 1, 1), date(2026, 12, 1)):
+        with pytest.raises(Conflict, match="transition-not-allowed"):
+            apply(replace(wrong, effective_on=day), card(State.REFUSED))
 
 
 def test_a_change_of_a_declared_card_may_hold_from_any_past_day() -> None:
@@ -225,6 +236,15 @@ def test_an_extension_leaves_the_days_unlawful_that_a_shortening_made_so() -> No
     assert ended(next_day, shortened) == (date(2027, 6, 30), "extension")
     day_later = replace(EXTENSION, effective_on=date(2026, 12, 12))
     assert ended(day_later, shortened) == (date(2026, 12, 10), "shortening")
+
+
+def test_a_shortening_that_lies_before_the_entry_is_lifted_from_the_entry_on() -> None:
+    """The entry was corrected to a day after the decision: the first unlawful day is that of the entry."""
+    shortened = card(State.ACTIVE, shortened_to=date(2026, 11, 20))
+    first_day = judged(shortened, personal(), [], POLICY)
+    assert (first_day.last_lawful_day, first_day.ended_by) == (date(2026, 12, 1), "shortening")
+    assert ended(replace(EXTENSION, effective_on=date(2026, 12, 2)), first_day) == (date(2027, 6, 30), "extension")
+    assert ended(replace(EXTENSION, effective_on=date(2026, 12, 3)), first_day) == (date(2026, 12, 1), "shortening")
 
 
 def test_an_extension_by_a_visa_begins_no_earlier_than_the_visa() -> None:

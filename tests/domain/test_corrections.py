@@ -1,15 +1,17 @@
 from dataclasses import replace
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from app.domain.application import DocumentFields, HolderFields
 from app.domain.card import Basis, Card, Ground, Host, HostKind, Intended, Particulars, Purpose, State, Status, VisaKind
 from app.domain.changes import Changed, Extension, judged
-from app.domain.corrections import Correction, Removable, require_apart
+from app.domain.corrections import Correction, Removable, corrected_documents, recorded_in, require_apart
 from app.domain.errors import Conflict, RuleViolation
 from app.domain.events import FactKind, Source
+from app.domain.grounds import TrueGround
 from app.domain.identity import BirthDate, DocumentKind, Sex
 from app.domain.number import PaperNumber
 from app.domain.presence import Stay
@@ -345,6 +347,7 @@ def with_everything(state: State) -> Card:
         paper_number="0123456",
         reference="hers",
         lost_at=utc("2026-12-02 10:00"),
+        shortened_to=date(2027, 1, 5),
     )
 
 
@@ -353,7 +356,12 @@ ON_THE_CARD: dict[str, dict[str, Any]] = {
     Removable.INTENDED_CHECKPOINT: {"intended_checkpoint": None},
     Removable.PAPER: {"paper_series": None, "paper_number": None},
     Removable.REFERENCE: {"reference": None},
+    Removable.SHORTENED_TO: {"shortened_to": None},
     Removable.LOST: {"lost_at": None},
+}
+AFTER_THE_APPLICATION: dict[str, list[tuple[FactKind, FactKind | None]]] = {
+    Removable.SHORTENED_TO: [(FactKind.CHANGED, FactKind.CHANGED)],
+    Removable.LOST: [(FactKind.CHANGED, None)],
 }
 
 
@@ -373,7 +381,7 @@ def without(person: Particulars, path: Removable) -> Particulars:
 def test_what_should_not_be_recorded_is_removed_and_nothing_else(path: Removable, state: State) -> None:
     made = with_everything(state)
     done = correct(made, EVERYTHING, removed=(path,))
-    assert told(done) == OF_THE_APPLICATION
+    assert told(done) == AFTER_THE_APPLICATION.get(path, OF_THE_APPLICATION)
     assert done.card == replace(made, version=2, **ON_THE_CARD.get(path, {}))
     assert done.personal == without(EVERYTHING, path)
     assert (done.card, done.personal) != (replace(made, version=2), EVERYTHING)
@@ -405,6 +413,7 @@ def test_everything_is_removed_at_once() -> None:
         (Removable.INTENDED_CHECKPOINT, {"intended": Intended(checkpoint=BREST)}),
         (Removable.PAPER, {"paper": PaperNumber(series="4601", number="0123456")}),
         (Removable.REFERENCE, {"reference": "hers"}),
+        (Removable.SHORTENED_TO, {"shortened_to": date(2027, 1, 6)}),
     ],
 )
 def test_nothing_is_given_and_removed_at_once(path: Removable, given: dict[str, Any]) -> None:
@@ -462,6 +471,143 @@ def test_without_a_checkpoint_a_declared_card_lapses_at_moscows_midnight() -> No
     assert after == replace(DECLARED, version=2)
     inside = card(State.ACTIVE, zone="Asia/Kamchatka", intended_checkpoint=KAMCHATKA)
     assert correct(inside, removed=(Removable.INTENDED_CHECKPOINT,)).card.zone == "Asia/Kamchatka"
+
+
+# What was reported, granted and decided after the application --------------------------------------------------------
+
+
+def test_a_card_that_is_found_again_was_lost_until_then_whatever_else_is_corrected() -> None:
+    lost = replace(ACTIVE, lost_at=utc("2026-12-05 10:00"))
+    done = correct(lost, removed=(Removable.LOST,), reference="hers", entry=crossing("2026-12-03 10:00"))
+    assert told(done) == [(FactKind.CHANGED, None), *OF_THE_APPLICATION, *OF_THE_ENTRY]
+    assert done.parts[0].card == replace(lost, version=2, lost_at=None)
+
+
+FIRST = Ground(begins_on=None, basis=Basis.VISA_FREE, purpose=Purpose.EMPLOYMENT)
+MISTYPED = Ground(
+    begins_on=date(2026, 12, 10), basis=Basis.PATENT, purpose=Purpose.EMPLOYMENT, until=date(2036, 12, 31)
+)
+WORKER = card(State.ACTIVE, basis=Basis.PATENT, purpose=Purpose.EMPLOYMENT, grounds=(FIRST, MISTYPED))
+
+
+def test_a_payment_that_was_mistyped_ends_the_stay_on_its_true_day() -> None:
+    done = correct(WORKER, ground=TrueGround(begins_on=date(2026, 12, 10), until=date(2026, 12, 31)))
+    (part,) = done.parts
+    assert (part.kind, part.corrects) == (FactKind.CHANGED, FactKind.CHANGED)
+    assert (part.wrong, part.ground) == ("grounds", date(2026, 12, 10))
+    assert done.card == replace(WORKER, version=2, grounds=(FIRST, replace(MISTYPED, until=date(2026, 12, 31))))
+    after = judged(done.card, done.personal, [], POLICY)
+    assert (after.last_lawful_day, after.ended_by) == (date(2026, 12, 31), "paid_through")
+
+
+def test_a_payment_that_never_was_leaves_the_stay_on_what_it_rested_on_before() -> None:
+    done = correct(WORKER, ground=TrueGround(begins_on=date(2026, 12, 10), until=None))
+    assert done.card == replace(WORKER, version=2, basis=Basis.VISA_FREE, grounds=(FIRST,))
+    assert judged(done.card, done.personal, [], POLICY).last_lawful_day == date(2027, 3, 1)
+
+
+def test_a_ground_as_it_is_recorded_corrects_nothing() -> None:
+    refused("", "nothing-corrected", WORKER, ground=TrueGround(begins_on=date(2026, 12, 10), until=date(2036, 12, 31)))
+
+
+def test_a_ground_that_is_not_recorded_is_not_corrected() -> None:
+    refused("/ground/from", "ground-not-recorded", ground=TrueGround(begins_on=date(2026, 12, 10), until=None))
+
+
+def test_a_shortening_is_corrected_or_taken_out() -> None:
+    shortened = replace(ACTIVE, shortened_to=date(2026, 12, 10), last_lawful_day=date(2026, 12, 10))
+    done = correct(shortened, shortened_to=date(2027, 1, 10))
+    assert [(part.corrects, part.wrong) for part in done.parts] == [(FactKind.CHANGED, "shortened_to")]
+    assert judged(done.card, done.personal, [], POLICY).last_lawful_day == date(2027, 1, 10)
+    done = correct(shortened, removed=(Removable.SHORTENED_TO,))
+    assert judged(done.card, done.personal, [], POLICY).last_lawful_day == date(2027, 3, 1)
+
+
+def test_only_a_shortening_that_was_decided_is_corrected_and_no_earlier_than_the_entry() -> None:
+    refused("/shortened_to", "never-shortened", shortened_to=date(2026, 12, 10))
+    shortened = replace(ACTIVE, shortened_to=date(2026, 12, 10))
+    refused("/shortened_to", "before-the-entry", shortened, shortened_to=date(2026, 12, 1))
+    moved = crossing("2026-12-12 10:00")
+    refused("/shortened_to", "before-the-entry", shortened, shortened_to=date(2026, 12, 11), entry=moved)
+    assert correct(shortened, shortened_to=date(2026, 12, 12), entry=moved).card.shortened_to == date(2026, 12, 12)
+
+
+def _grounds(*days: str | None) -> dict[str, Any]:
+    return {
+        "grounds": [{"basis": "patent", "purpose": "tourism"} | ({"begins_on": day} if day else {}) for day in days]
+    }
+
+
+def test_the_fact_that_is_corrected_is_the_one_that_told_it() -> None:
+    day = date(2026, 12, 10)
+    told: list[dict[str, Any]] = [
+        {},
+        {"purpose": "transit"},
+        _grounds(None, "2026-12-10"),
+        {"shortened_to": "2027-01-01"},
+    ]
+    assert recorded_in(told, "grounds", day) == 2
+    told += [_grounds(None, "2026-12-10", "2026-12-20"), _grounds(None, "2026-12-10", "2026-12-20", "2026-12-10")]
+    assert recorded_in(told, "grounds", day) == 5
+    assert recorded_in(told, "grounds", date(2026, 12, 20)) == 4
+    assert recorded_in(told, "shortened_to", None) == 3
+    assert recorded_in([*told, {"shortened_to": None}], "shortened_to", None) == 3
+    # taken out and paid again: the second payment
+    taken_out = [*told[:3], _grounds(None), _grounds(None, "2026-12-10")]
+    assert recorded_in(taken_out, "grounds", day) == 4
+    # a duplicate tells all of it at once
+    assert recorded_in([_grounds(None, "2026-12-10")], "grounds", day) == 0
+
+
+# Documents -----------------------------------------------------------------------------------------------------------
+
+ONE, TWO = UUID(int=1), UUID(int=2)
+
+
+def named(given_names: str, number: str = "FA1234567") -> Particulars:
+    return replace(personal(number=number), holder=replace(personal().holder, given_names=given_names))
+
+
+@pytest.mark.parametrize(
+    ("held", "truly", "changes", "card_document"),
+    [
+        ([("Али", "FA1")], ("Алишер", "FA1"), {ONE: ("Алишер", "FA1")}, ONE),
+        ([("Али", "FA1")], ("Али", "FA2"), {ONE: ("Али", "FA2")}, ONE),
+        (
+            [("Али", "FA1"), ("Али", "FB1")],
+            ("Алишер", "FA1"),
+            {ONE: ("Алишер", "FA1"), TWO: ("Алишер", "FB1")},
+            ONE,
+        ),
+        ([("Али", "FA1"), ("Вали", "FB1")], ("Алишер", "FA1"), {ONE: ("Алишер", "FA1")}, ONE),
+        ([("Али", "FA1"), ("Али", "FB1")], ("Али", "FB1"), {}, TWO),
+        (
+            [("Али", "FA1"), ("Али", "FB1")],
+            ("Алишер", "FB1"),
+            {ONE: ("Алишер", "FA1"), TWO: ("Алишер", "FB1")},
+            TWO,
+        ),
+        ([("Али", "FA1"), ("Алишер", "FA1")], ("Алишер", "FA1"), {}, TWO),
+    ],
+    ids=[
+        "name",
+        "number",
+        "name on both",
+        "another holder's",
+        "the linked one",
+        "the linked one and the name",
+        "one passport twice",
+    ],
+)
+def test_no_two_documents_of_a_person_become_one(
+    held: list[tuple[str, str]],
+    truly: tuple[str, str],
+    changes: dict[UUID, tuple[str, str]],
+    card_document: UUID,
+) -> None:
+    documents = {UUID(int=place): named(*one) for place, one in enumerate(held, 1)}
+    found = corrected_documents(documents, ONE, named(*held[0]), named(*truly))
+    assert found == ({which: named(*one) for which, one in changes.items()}, card_document)
 
 
 # What the traveller intends ------------------------------------------------------------------------------------------

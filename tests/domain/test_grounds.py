@@ -11,7 +11,7 @@ from app.domain.card import Basis, Card, Ground, Particulars, Purpose, State, Vi
 from app.domain.changes import judged
 from app.domain.conditions import Traveller
 from app.domain.errors import RuleViolation
-from app.domain.grounds import first_ground, terms_of
+from app.domain.grounds import TrueGround, corrected, first_ground, terms_of
 from app.domain.presence import FIRST_DAY, NEVER, Stay
 from app.domain.stay import UsedUp, assess, entering, on_day
 from tests.builders import POLICY, card, citizen, personal, visa
@@ -283,6 +283,68 @@ def test_a_shortened_stay_names_where_that_comes_from() -> None:
     terms = terms_of(POLICY, Traveller.of(made.basis, made.purpose, personal()), made)
     sources = [limit.source for limit in on_day(terms, ENTERED_ON.toordinal()).limits if limit.name == "shortening"]
     assert sources == ["the office's decision on this card"]
+
+
+# What was recorded wrongly -------------------------------------------------------------------------------------------
+
+
+def true(begins_on: str, until: str | None = None) -> TrueGround:
+    return TrueGround(begins_on=date.fromisoformat(begins_on), until=date.fromisoformat(until) if until else None)
+
+
+def working(day: str, until: str, purpose: Purpose) -> Ground:
+    return replace(ground(day, until), purpose=purpose)
+
+
+def test_of_several_grounds_from_one_day_on_the_one_recorded_last_is_corrected() -> None:
+    first, second = ground("2026-12-20", "2027-01-19"), ground("2026-12-20", "2036-02-19")
+    later = ground("2027-01-20", "2027-03-19")
+    recorded = (VISA_FREE, first, second, later)
+    truly = replace(second, until=date(2027, 2, 19))
+    assert corrected(recorded, true("2026-12-20", "2027-02-19")) == (VISA_FREE, first, truly, later)
+    assert corrected(recorded, true("2026-12-20")) == (VISA_FREE, first, later)
+
+
+def test_a_change_of_purpose_is_corrected_with_what_it_took_over() -> None:
+    paid = ground("2026-12-20", "2036-01-19")
+    private = working("2026-12-25", "2036-01-19", Purpose.PRIVATE)
+    again = working("2026-12-27", "2036-01-19", Purpose.EMPLOYMENT)
+    another = working("2027-01-05", "2027-02-19", Purpose.EMPLOYMENT)
+    recorded = (VISA_FREE, paid, private, again, another)
+    day = date(2027, 1, 19)
+    truly = (VISA_FREE, *(replace(one, until=day) for one in (paid, private, again)), another)
+    assert corrected(recorded, true("2026-12-20", "2027-01-19")) == truly
+    assert corrected(recorded, true("2026-12-20")) == (
+        VISA_FREE,
+        replace(VISA_FREE, begins_on=date(2026, 12, 25), purpose=Purpose.PRIVATE),
+        replace(VISA_FREE, begins_on=date(2026, 12, 27), purpose=Purpose.EMPLOYMENT),
+        another,
+    )
+
+
+def test_a_second_payment_for_the_same_days_is_not_corrected_with_the_first() -> None:
+    first, second = ground("2026-12-20", "2027-01-19"), ground("2026-12-21", "2027-01-19")
+    assert corrected((VISA_FREE, first, second), true("2026-12-20")) == (VISA_FREE, second)
+    truly = replace(first, until=date(2026, 12, 31))
+    assert corrected((VISA_FREE, first, second), true("2026-12-20", "2026-12-31")) == (VISA_FREE, truly, second)
+
+
+@pytest.mark.parametrize(
+    ("truly", "pointer", "code"),
+    [
+        (true("2026-12-21", "2027-01-19"), "/ground/from", "ground-not-recorded"),
+        (true("2026-12-20", "2026-12-19"), "/ground/until", "ends-before-it-begins"),
+        (true("2027-01-20", "2027-02-19"), "/ground/until", "no-last-day"),
+    ],
+)
+def test_a_ground_is_corrected_to_what_can_be(truly: TrueGround, pointer: str, code: str) -> None:
+    by_visa = ground("2027-01-20", basis=Basis.VISA, visa_until=date(2027, 4, 30))
+    with pytest.raises(RuleViolation) as refusal:
+        corrected((VISA_FREE, ground("2026-12-20", "2027-01-19"), by_visa), truly)
+    (fault,) = refusal.value.faults
+    assert (fault.pointer, fault.code) == (pointer, code)
+    if code == "ground-not-recorded":
+        assert fault.values == {"known": "2026-12-20, 2027-01-20"}
 
 
 # Every day -----------------------------------------------------------------------------------------------------------

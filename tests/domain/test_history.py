@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.card import Basis, Card, Crossing, Ground, Intended, Particulars, Purpose, State, Status
+from app.domain.card import Basis, Card, Crossing, Ground, Intended, Particulars, Purpose, State, Status, VisaKind
 from app.domain.changes import (
     Annulment,
     Change,
@@ -25,10 +25,23 @@ from app.domain.changes import (
 )
 from app.domain.corrections import Correction
 from app.domain.errors import Conflict, RuleViolation
-from app.domain.events import Changes, Fact, FactKind, Source
-from app.domain.history import Recorded, card_of_past, fact, past, read_grounds, replay, write_grounds
+from app.domain.events import Fact, FactKind, Source
+from app.domain.history import (
+    Recorded,
+    card_of_past,
+    fact,
+    judged_then,
+    on_its_day,
+    past,
+    personal_of_past,
+    read_grounds,
+    replay,
+    stays_of_past,
+    write_grounds,
+)
 from app.domain.identity import Document, DocumentKind
 from app.domain.life import duplicate, enter, judged_anew, leave, refuse, supersede
+from app.domain.presence import Stay
 from app.domain.stay import Ending
 from tests.builders import (
     BREST,
@@ -471,35 +484,320 @@ def test_a_card_of_the_past_is_judged_at_its_own_instant() -> None:
     assert made.status_at(utc("2027-01-05 00:00")) is Status.ACTIVE
 
 
-_told = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.booleans()), max_size=6)
+def day(number: int) -> datetime:
+    return NOON + timedelta(days=number)
+
+
+_told = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.none() | st.integers(0, 5)), max_size=6)
 
 
 @given(told=_told, as_of=st.integers(0, 60), known_at=st.integers(0, 60))
 def test_the_past_holds_exactly_what_had_happened_and_was_known(
-    told: list[tuple[int, int, bool]], as_of: int, known_at: int
+    told: list[tuple[int, int, int | None]], as_of: int, known_at: int
 ) -> None:
-    def day(number: int) -> datetime:
-        return NOON + timedelta(days=number)
-
-    changes: Changes = {}
-    facts = [Recorded(fact_id=new_id(), occurred_at=day(9), recorded_at=day(0), corrects=None, changes=changes)]
-    for number, (happened, later, fixes) in enumerate(sorted(told, key=lambda one: one[1]), start=1):
-        facts.append(
-            Recorded(
-                fact_id=new_id(),
-                occurred_at=day(happened),
-                recorded_at=day(later),
-                corrects=facts[1].fact_id if fixes and number > 1 else None,
-                changes=changes,
-            )
+    """Facts that correct facts that correct facts: the last one told says when all of them happened."""
+    facts = [Recorded(fact_id=new_id(), occurred_at=day(9), recorded_at=day(0), corrects=None, changes={"version": 1})]
+    families: list[list[Recorded]] = [facts[:]]
+    for number, (happened, later, fixed) in enumerate(sorted(told, key=lambda one: one[1]), start=1):
+        wrong = facts[fixed] if fixed is not None and 0 < fixed < number else None
+        one = Recorded(
+            fact_id=new_id(),
+            occurred_at=day(happened),
+            recorded_at=day(later),
+            corrects=wrong.fact_id if wrong else None,
+            changes={"version": number + 1},
         )
+        facts.append(one)
+        if wrong:
+            next(family for family in families if wrong in family).append(one)
+        else:
+            families.append([one])
     known = [one for one in facts if one.recorded_at <= day(known_at)]
-    family = [one for one in known[1:] if one is facts[1] or one.corrects]
-    expected = []
-    for one in known:
-        tells = family[-1] if one in family else one
-        if tells.occurred_at <= day(as_of):
-            expected.append(one)
+    happened_at: dict[UUID, datetime] = {}
+    for family in families:
+        told_by_then = [one for one in family if one in known]
+        happened_at |= {one.fact_id: told_by_then[-1].occurred_at for one in told_by_then}
+    expected = [one for one in known if happened_at[one.fact_id] <= day(as_of)]
     if expected and expected[0] is not facts[0]:
         expected.insert(0, facts[0])
     assert past(facts, as_of=day(as_of), known_at=day(known_at)) == expected
+
+
+# Corrections of corrections, and of what was told later --------------------------------------------------------------
+
+
+def test_an_exit_that_was_told_three_times_holds_from_the_last_telling() -> None:
+    left = leave(ENTERED, crossing("2026-12-05 10:00"), Source.INFERRED)
+    seen_to_leave = leave(left, crossing("2026-12-10 10:00"))
+    truly = replace(seen_to_leave, version=5, left_at=utc("2026-12-15 10:00"), left_on=date(2026, 12, 15))
+    told = recorded(FactKind.DEPARTED, ENTERED, left, at="2026-12-05 10:00")
+    again = recorded(FactKind.DEPARTED, left, seen_to_leave, at="2026-12-10 10:00", corrects=told)
+    fix = recorded(
+        FactKind.CHANGED, seen_to_leave, truly, at="2026-12-15 10:00", told_at="2026-12-20 10:00", corrects=again
+    )
+    facts = [DECLARATION, ENTRY, told, again, fix]
+    assert seen(facts, as_of="2026-12-12 10:00") == ENTERED
+    assert seen(facts, as_of="2026-12-15 10:00") == truly
+    assert seen(facts, as_of="2026-12-12 10:00", known_at="2026-12-19 10:00") == seen_to_leave
+
+
+def test_an_exit_that_came_before_its_entry_may_be_corrected_too() -> None:
+    waiting = recorded(FactKind.CROSSING, FIRST, FIRST, at="2027-01-10 10:00")
+    entry = recorded(FactKind.ENTERED, FIRST, ENTERED, at="2026-12-02 10:00", told_at="2027-01-11 10:00")
+    left = recorded(
+        FactKind.DEPARTED, ENTERED, LEFT, at="2027-01-10 10:00", told_at="2027-01-11 10:00", corrects=waiting
+    )
+    truly = replace(LEFT, version=4, left_at=utc("2027-01-15 10:00"), left_on=date(2027, 1, 15))
+    fix = recorded(FactKind.CHANGED, LEFT, truly, at="2027-01-15 10:00", told_at="2027-01-20 10:00", corrects=left)
+    facts = [DECLARATION, waiting, entry, left, fix]
+    assert seen(facts, as_of="2027-01-12 10:00") == ENTERED
+    assert seen(facts, as_of="2027-01-15 10:00") == truly
+
+
+def test_facts_that_change_nothing_say_nothing_of_the_past() -> None:
+    """An announcement may be due, and a crossing have been, before the card was made out."""
+    announced = recorded(FactKind.STAY_ENDED, ENTERED, ENTERED, at="2026-11-30 21:00", told_at="2026-12-03 10:00")
+    withdrawn = recorded(FactKind.ANNOUNCEMENT_WITHDRAWN, ENTERED, ENTERED, at="2026-12-04 10:00", corrects=announced)
+    facts = [DECLARATION, ENTRY, announced, withdrawn]
+    assert seen(facts, as_of="2026-11-30 22:00") is None
+    assert past(facts, as_of=utc("2026-12-05 10:00"), known_at=None) == [DECLARATION, ENTRY]
+    assert past(facts, as_of=None, known_at=None) == [DECLARATION, ENTRY]
+
+
+def test_what_a_later_fact_had_set_is_corrected_from_when_that_happened() -> None:
+    """Tourism, employment from 5 December, and that was business in truth."""
+    working = ENTERED.changed(purpose=Purpose.EMPLOYMENT)
+    trading = working.changed(purpose=Purpose.BUSINESS, reference="mine")
+    change = recorded(FactKind.CHANGED, ENTERED, working, at="2026-12-05 00:00")
+    fix = recorded(
+        FactKind.CHANGED, working, trading, at="2026-12-01 06:00", told_at="2026-12-10 10:00", corrects=DECLARATION
+    )
+    facts = [DECLARATION, ENTRY, change, fix]
+    before = seen(facts, as_of="2026-12-03 10:00")
+    assert before is not None
+    assert (before.purpose, before.reference) == (Purpose.TOURISM, "mine")
+    assert seen(facts, as_of="2026-12-05 00:00") == trading
+    assert seen(facts, as_of="2026-12-06 00:00", known_at="2026-12-09 00:00") == working
+
+
+def test_a_correction_holds_as_soon_as_its_card_does() -> None:
+    """The card was made out on 5 December, after the entry that it is about."""
+    made_out = recorded(FactKind.ISSUED, None, FIRST, at="2026-12-05 09:00")
+    fix = recorded(
+        FactKind.CHANGED,
+        ENTERED,
+        ENTERED.changed(reference="mine"),
+        at="2026-12-05 09:00",
+        told_at="2026-12-12 09:00",
+        corrects=made_out,
+    )
+    made = seen([made_out, LATE_ENTRY, fix], as_of="2026-12-03 10:00")
+    assert made is not None
+    assert (made.state, made.reference) == (State.ACTIVE, "mine")
+
+
+_of_a_card = st.sampled_from(["reference", "intended_checkpoint", "paper_series"])
+_set = st.lists(st.tuples(_of_a_card, st.integers(0, 30), st.text(max_size=3)), max_size=6)
+
+
+def set_one_by_one(told: list[tuple[str, int, str]]) -> list[Recorded]:
+    """Facts that set a field each from a day on, maybe in hindsight, recorded one after the other from day 40 on."""
+    later = [
+        Recorded(
+            fact_id=new_id(),
+            occurred_at=day(happened),
+            recorded_at=day(40 + place),
+            corrects=None,
+            changes={name: value, "version": place + 2},
+        )
+        for place, (name, happened, value) in enumerate(told)
+    ]
+    return [replace(DECLARATION, occurred_at=day(0), recorded_at=day(0)), *later]
+
+
+def told_by(facts: list[Recorded], as_of: datetime) -> Card:
+    return card_of_past(past(facts, as_of=as_of, known_at=None))
+
+
+@given(told=_set, as_of=st.integers(0, 60))
+def test_without_corrections_the_past_is_the_replay_of_what_had_happened(
+    told: list[tuple[str, int, str]], as_of: int
+) -> None:
+    facts = set_one_by_one(told)
+    happened = [one.changes for one in facts if one.occurred_at <= day(as_of)]
+    assert told_by(facts, day(as_of)) == replay(happened)
+
+
+@given(told=_set, name=_of_a_card, as_of=st.integers(0, 60))
+def test_a_correction_holds_on_every_day_but_those_before_what_it_corrects(
+    told: list[tuple[str, int, str]], name: str, as_of: int
+) -> None:
+    """On every day where nothing else has set the field; else from when what had set it last happened."""
+    facts = set_one_by_one(told)
+    since = next((happened for other, happened, _ in reversed(told) if other == name), 0)
+    fix = Recorded(
+        fact_id=new_id(),
+        occurred_at=day(0),
+        recorded_at=day(60),
+        corrects=facts[0].fact_id,
+        changes={name: "the truth", "version": 99},
+    )
+    without, found = told_by(facts, day(as_of)), told_by([*facts, fix], day(as_of))
+    assert getattr(found, name) == ("the truth" if as_of >= since else getattr(without, name))
+    rest: dict[str, Any] = {name: None, "version": 0}
+    assert replace(found, **rest) == replace(without, **rest)
+
+
+# What the stay rested on ---------------------------------------------------------------------------------------------
+
+APPLIED_WITH = Ground(begins_on=None, basis=Basis.VISA_FREE, purpose=Purpose.TOURISM)
+
+
+def paid(begins_on: date, until: date = date(2027, 1, 31)) -> Ground:
+    return Ground(begins_on=begins_on, basis=Basis.PATENT, purpose=Purpose.TOURISM, until=until)
+
+
+def resting(before: Card, *grounds: Ground) -> Card:
+    """The next version of a card that rests on `grounds`, the last one by its day being the card's."""
+    last = max(grounds, key=lambda one: one.begins_on or date.min)
+    return before.changed(grounds=grounds, basis=last.basis, purpose=last.purpose)
+
+
+def on_the_day(facts: list[Recorded], as_of: str) -> Card:
+    return on_its_day(told_by(facts, utc(as_of)), utc(as_of))
+
+
+LATER, EARLIER = paid(date(2026, 12, 25)), paid(date(2026, 12, 10), date(2026, 12, 24))
+ONCE = resting(ENTERED, APPLIED_WITH, LATER)
+TWICE = resting(ONCE, APPLIED_WITH, LATER, EARLIER)
+PAYMENT = recorded(FactKind.CHANGED, ENTERED, ONCE, at="2026-12-24 21:00", told_at="2026-12-26 10:00")
+BACKDATED = recorded(FactKind.CHANGED, ONCE, TWICE, at="2026-12-09 21:00", told_at="2026-12-27 10:00")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "basis", "grounds"),
+    [
+        ("2026-12-05 10:00", Basis.VISA_FREE, ()),
+        ("2026-12-09 20:59", Basis.VISA_FREE, ()),
+        ("2026-12-09 21:00", Basis.PATENT, (APPLIED_WITH, EARLIER)),  # midnight in Moscow
+        ("2026-12-20 10:00", Basis.PATENT, (APPLIED_WITH, EARLIER)),
+        ("2026-12-24 21:00", Basis.PATENT, (APPLIED_WITH, LATER, EARLIER)),
+    ],
+)
+def test_each_day_shows_the_grounds_that_had_begun_and_what_it_rests_on(
+    as_of: str, basis: Basis, grounds: tuple[Ground, ...]
+) -> None:
+    made = on_the_day([DECLARATION, ENTRY, PAYMENT, BACKDATED], as_of)
+    assert (made.basis, made.grounds) == (basis, grounds)
+
+
+def test_what_was_paid_for_ahead_is_known_and_shown_from_its_day_on() -> None:
+    payment = recorded(FactKind.CHANGED, ENTERED, ONCE, at="2026-12-20 10:00")
+    facts = [DECLARATION, ENTRY, payment]
+    assert told_by(facts, utc("2026-12-21 10:00")) == ONCE, "the end is judged by it"
+    day_before = on_the_day(facts, "2026-12-24 20:59")
+    assert (day_before.basis, day_before.grounds) == (Basis.VISA_FREE, ())
+    assert on_the_day(facts, "2026-12-24 21:00") == ONCE
+
+
+def test_a_corrected_purpose_is_that_of_the_last_ground_and_holds_from_its_day_on() -> None:
+    truly = resting(TWICE, APPLIED_WITH, replace(LATER, purpose=Purpose.EMPLOYMENT), EARLIER)
+    fix = recorded(
+        FactKind.CHANGED, TWICE, truly, at="2026-12-01 06:00", told_at="2026-12-28 10:00", corrects=DECLARATION
+    )
+    facts = [DECLARATION, ENTRY, PAYMENT, BACKDATED, fix]
+    shown = [on_the_day(facts, f"2026-12-{number:02} 10:00") for number in (5, 20, 26)]
+    assert [one.purpose for one in shown] == [Purpose.TOURISM, Purpose.TOURISM, Purpose.EMPLOYMENT]
+    assert shown[1].grounds == (APPLIED_WITH, EARLIER)
+    assert shown[2] == truly
+
+
+def test_a_payment_that_never_was_is_on_no_day_and_leaves_the_others_where_they_are() -> None:
+    third = paid(date(2026, 12, 28), date(2027, 2, 28))
+    both, truly = resting(ONCE, APPLIED_WITH, LATER, third), resting(ONCE, APPLIED_WITH, third)
+    more = recorded(FactKind.CHANGED, ONCE, both, at="2026-12-28 10:00")
+    fix = recorded(FactKind.CHANGED, both, truly, at="2026-12-24 21:00", told_at="2026-12-29 10:00", corrects=PAYMENT)
+    facts = [DECLARATION, ENTRY, PAYMENT, more, fix]
+    assert (on_the_day(facts, "2026-12-26 10:00").basis, on_the_day(facts, "2026-12-26 10:00").grounds) == (
+        Basis.VISA_FREE,
+        (),
+    )
+    assert on_the_day(facts, "2026-12-28 10:00").grounds == (APPLIED_WITH, third)
+    only = resting(ONCE, APPLIED_WITH)
+    fix = recorded(FactKind.CHANGED, ONCE, only, at="2026-12-24 21:00", told_at="2026-12-29 10:00", corrects=PAYMENT)
+    made = on_the_day([DECLARATION, ENTRY, PAYMENT, fix], "2026-12-30 10:00")
+    assert (made.basis, made.grounds) == (Basis.VISA_FREE, ())
+
+
+# The personal part ---------------------------------------------------------------------------------------------------
+
+
+def test_a_corrected_name_holds_from_the_start_and_a_renewed_passport_from_its_day() -> None:
+    declaration = replace(DECLARATION, personal={"holder": "Aly", "document": "FA1", "visa": None})
+    renewed = recorded(FactKind.CHANGED, ENTERED, ENTERED.changed(), at="2026-12-05 10:00")
+    renewed = replace(renewed, personal={"document": "FB1"})
+    fix = recorded(
+        FactKind.CHANGED,
+        ENTERED,
+        ENTERED.changed(),
+        at="2026-12-01 06:00",
+        told_at="2026-12-10 10:00",
+        corrects=declaration,
+    )
+    fix = replace(fix, personal={"holder": "Ali", "document": "FB2"})
+    facts = [declaration, ENTRY, renewed, fix]
+    for as_of, document in (("2026-12-03 10:00", "FA1"), ("2026-12-06 10:00", "FB2")):
+        found = personal_of_past(past(facts, as_of=utc(as_of), known_at=None))
+        assert found == {"holder": "Ali", "document": document, "visa": None}
+    assert personal_of_past([DECLARATION, ENTRY]) == {}
+
+
+# How the end was judged ----------------------------------------------------------------------------------------------
+
+OWNER, ANOTHER = UUID(int=1), UUID(int=77)
+
+
+def test_the_stays_of_a_traveller_are_those_of_the_instant_as_they_were_known() -> None:
+    truly = replace(LEFT, version=4, left_at=utc("2026-12-20 10:00"), left_on=date(2026, 12, 20))
+    fix = recorded(FactKind.CHANGED, LEFT, truly, at="2026-12-20 10:00", told_at="2027-01-20 10:00", corrects=EXIT)
+    facts = [[DECLARATION, ENTRY, EXIT, fix]]
+
+    def stays(as_of: str, known_at: str | None = None) -> list[Stay]:
+        return stays_of_past(facts, OWNER, as_of=utc(as_of), known_at=utc(known_at) if known_at else None)
+
+    entered = date(2026, 12, 2)
+    assert stays("2026-12-02 09:59") == []
+    assert stays("2026-12-10 10:00") == [Stay(entered)]
+    assert stays("2027-02-01 10:00") == [Stay(entered, date(2026, 12, 20))]
+    assert stays("2027-02-01 10:00", "2027-01-19 10:00") == [Stay(entered, date(2027, 1, 10))]
+    assert stays("2027-02-01 10:00", "2026-11-01 10:00") == []
+    assert stays_of_past(facts, ANOTHER, as_of=utc("2027-02-01 10:00"), known_at=None) == []
+
+
+def test_cards_of_two_records_are_one_persons_as_soon_as_that_is_known() -> None:
+    moved = recorded(FactKind.MERGED, ENTERED, ENTERED.changed(traveller_id=ANOTHER), at="2026-12-20 10:00")
+    facts, at = [[DECLARATION, ENTRY, moved]], utc("2026-12-10 10:00")
+    stay = [Stay(date(2026, 12, 2))]
+    assert stays_of_past(facts, ANOTHER, as_of=at, known_at=None) == stay
+    assert stays_of_past(facts, OWNER, as_of=at, known_at=None) == []
+    assert stays_of_past(facts, OWNER, as_of=at, known_at=utc("2026-12-19 10:00")) == stay
+
+
+def test_the_end_of_a_past_stay_is_judged_by_the_policy_that_the_card_names() -> None:
+    stale = replace(ENTERED, last_lawful_day=date(2026, 12, 25), policy_version=POLICY.version)
+    own = judged_then(stale, personal(), [], POLICY)
+    assert (own.last_lawful_day, own.ended_by) == (date(2027, 3, 1), "continuous")
+    # 69 + 10 of the year's 90 days are spent: the 11th that is left is 12 December
+    former = [Stay(date(2026, 8, 1), date(2026, 10, 8)), Stay(date(2026, 11, 1), date(2026, 11, 10))]
+    assert judged_then(stale, personal(), former, POLICY).last_lawful_day == date(2026, 12, 12)
+
+
+def test_a_card_keeps_its_end_where_its_policy_is_not_at_hand_or_says_nothing_sure() -> None:
+    stale = replace(ENTERED, last_lawful_day=date(2026, 12, 25), policy_version=POLICY.version)
+    for another in (replace(POLICY, version=POLICY.version + 1), replace(POLICY, policy_id="mine")):
+        assert judged_then(stale, personal(), [], another) == stale
+    drafts = replace(POLICY, regimes=tuple(replace(one, draft=True) for one in POLICY.regimes))
+    assert judged_then(stale, personal(), [], drafts) == stale, "nobody knows which drafts were switched on"
+    unsaid = replace(stale, basis=Basis.E_VISA)
+    person = personal(visa=visa(kind=VisaKind.E_VISA, applied_on=None))
+    assert judged_then(unsaid, person, [], POLICY) == unsaid

@@ -87,6 +87,13 @@ def test_an_exit_that_was_seen_is_not_replaced(source: Source) -> None:
         leave(card(State.DEPARTED, exit_source=source), crossing("2027-01-12 10:00"))
 
 
+def test_an_exit_that_was_seen_gives_way_to_one_that_shows_it_to_be_of_another_stay() -> None:
+    left = leave(card(State.DEPARTED, exit_source=Source.OFFICER), crossing("2027-01-05 10:00"), moved=True)
+    assert (left.state, left.version, left.left_at) == (State.DEPARTED, 2, utc("2027-01-05 10:00"))
+    with pytest.raises(Conflict, match="transition-not-allowed"):
+        leave(card(State.ACTIVE), crossing("2027-01-05 10:00"), moved=True)
+
+
 def test_nobody_leaves_on_a_card_that_is_not_open() -> None:
     for state in set(State) - {State.ACTIVE}:
         with pytest.raises(Conflict, match="transition-not-allowed"):

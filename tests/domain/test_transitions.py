@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.card import State, Status
 from app.domain.errors import Conflict
-from app.domain.transitions import TRANSITIONS, Action, diagram, next_state, to_ask_for
+from app.domain.transitions import TRANSITIONS, Action, can_be_entered_late, diagram, next_state, to_ask_for
 from tests.builders import at_status
 
 INSIDE = {
@@ -93,6 +93,11 @@ def test_a_client_is_told_nothing_that_no_client_can_ask_for_and_nothing_twice()
     assert set(told) == set(Action) - {"late_entry", "supersession", "exit_seen", "exit_disproved", "duplicate"}
     for status in Status:
         assert len(set(to_ask_for(status))) == len(to_ask_for(status))
+
+
+@pytest.mark.parametrize("state", State)
+def test_an_entry_may_still_come_on_what_was_declared_and_taken_back(state: State) -> None:
+    assert can_be_entered_late(state) is (state in {State.DECLARED, State.WITHDRAWN, State.SUPERSEDED})
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))

@@ -1,6 +1,7 @@
 # ruff: noqa: ANN401  changes are fields of many types
 
 import asyncio
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,8 @@ from app.db import journal
 from app.db.tables import cards as table
 from app.domain.border import Decision, Reason
 from app.domain.card import Basis, Purpose, State
-from app.domain.errors import Conflict, NotFound, RuleViolation
+from app.domain.errors import NotFound, RuleViolation
+from app.domain.events import ANNOUNCEMENTS, Source
 from app.domain.history import replay
 from app.domain.number import PaperNumber
 from app.services import border, cards, policies
@@ -40,7 +42,8 @@ from tests.builders import (
 async def facts_of(ctx: Context, number: str) -> list[tuple[str, int, str | None]]:
     now = await context_of(ctx.registry, ctx.key)
     read = await now.read(journal.OF_CARD, number=number, version=1_000)
-    return [(row["kind"], row["card_version"], row["reason"]) for row in read.rows]
+    told = [row for row in read.rows if row["kind"] not in ANNOUNCEMENTS]
+    return [(row["kind"], row["card_version"], row["reason"]) for row in told]
 
 
 async def declared(ctx: Context, **changes: Any) -> Shown:
@@ -267,12 +270,32 @@ async def test_a_card_that_does_not_exist_is_not_found(ctx: Context) -> None:
             await crossing(ctx, NO_CARD, crossing_at(), once())
 
 
-async def test_a_declared_card_whose_paper_number_is_on_a_live_card_conflicts(ctx: Context) -> None:
-    paper = PaperNumber(series="4601", number="1234567")
-    made = await declared(ctx, paper=paper)
-    await cards.issue(ctx, application("FA7654321", paper=paper, entry=entry_at()), once())
-    with pytest.raises(Conflict, match="paper-number-in-use"):
-        await border.enter(ctx, made.card.number, crossing_at(), once())
+PAPER = PaperNumber(series="4601", number="1234567")
+
+
+async def test_whose_paper_number_is_on_a_live_card_is_asked_for_the_right_one(ctx: Context) -> None:
+    made = await declared(ctx, paper=PAPER)
+    await cards.issue(ctx, application("FA7654321", paper=PAPER, entry=entry_at()), once())
+    crossed = await border.enter(ctx, made.card.number, crossing_at(), once())
+    assert (crossed.decision, crossed.reason, crossed.missing) == (Decision.MORE_DATA, Reason.MORE_DATA, ["/paper"])
+    assert crossed.flags == ["paper_number_in_use"]
+    assert (await cards.show(ctx, made.card.number)).card == made.card
+    assert (await facts_of(ctx, made.card.number))[-1] == ("crossing.recorded", 1, "more_data")
+
+
+async def test_who_has_entered_is_inside_though_the_paper_number_is_on_a_live_card(ctx: Context) -> None:
+    made = await declared(ctx, paper=PAPER)
+    holds = await cards.issue(ctx, application("FA7654321", paper=PAPER, entry=entry_at()), once())
+    late = replace(crossing_at(), source=Source.LATE_UPLOAD)
+    crossed = await border.enter(ctx, made.card.number, late, once())
+    assert (crossed.decision, crossed.reason, crossed.flags) == (
+        Decision.ADMIT,
+        Reason.ADMITTED,
+        ["paper_number_in_use"],
+    )
+    card = (await cards.show(ctx, made.card.number)).card
+    assert (card.state, card.paper_number, card.paper_series) == (State.ACTIVE, None, None)
+    assert (await cards.show(ctx, holds.card.number)).card == holds.card
 
 
 async def test_of_ten_entries_at_once_one_is_admitted(ctx: Context) -> None:

@@ -9,7 +9,7 @@ from app.domain.clock import Mode
 from app.domain.errors import Conflict, RuleViolation
 from app.services import cards, clocks
 from app.services.access import Context
-from app.services.clocks import Due
+from app.services.clocks import DueOnTheWay, Target
 from tests.builders import DEMO_START, application, entry_at, intended, once, utc
 from tests.conftest import NewContext
 
@@ -22,7 +22,9 @@ async def set_clock(ctx: Context, mode: Mode, at: str | None = None, speed: int 
 async def advance(
     ctx: Context, to: str | None = None, by: timedelta | None = None, *, dry_run: bool = False
 ) -> clocks.Advance:
-    return await clocks.advance(ctx, to=utc(to) if to else None, by=by, dry_run=dry_run, attempt=once())
+    moved = await clocks.advance(ctx, Target(to=utc(to) if to else None, by=by, dry_run=dry_run), once())
+    assert isinstance(moved, clocks.Advance)
+    return moved
 
 
 # Setting -------------------------------------------------------------------------------------------------------------
@@ -95,16 +97,28 @@ async def test_time_never_goes_back_for_ten_who_move_the_clock_at_once(ctx: Cont
 # Advancing -----------------------------------------------------------------------------------------------------------
 
 
+def ends_of(told: clocks.Advance) -> list[DueOnTheWay]:
+    """What ended on the way, without deadlines and reminders."""
+    return [one for one in told.first if one.kind in {"card.lapsed", "stay.ended"}]
+
+
 async def test_an_advance_tells_what_fell_due_in_order(ctx: Context) -> None:
     entered = await cards.issue(ctx, application("FA0000001", entry=entry_at()), once())
     declared = await cards.issue(ctx, application("FA0000002"), once())
     later = await cards.issue(ctx, application("FA0000003", intended=intended("2027-05-01")), once())
     told = await advance(ctx, "2027-03-01 00:00")
     assert (told.begins, told.now, told.dry_run) == (DEMO_START, utc("2027-03-01 00:00"), False)
-    assert told.counts == {"card.lapsed": 1, "stay.ended": 1}
-    assert told.first == [
-        Due(kind="card.lapsed", at=utc("2026-12-13 21:00"), card_number=declared.card.number),
-        Due(kind="stay.ended", at=utc("2027-02-28 21:00"), card_number=entered.card.number),
+    assert told.counts == {
+        "card.lapsed": 1,
+        "deadline.missed": 2,
+        "deadline.near": 2,
+        "stay.ended": 1,
+        "stay.ending": 2,
+    }
+    assert [one.at for one in told.first] == sorted(one.at for one in told.first)
+    assert ends_of(told) == [
+        DueOnTheWay(kind="card.lapsed", duty="", at=utc("2026-12-13 21:00"), card_number=declared.card.number),
+        DueOnTheWay(kind="stay.ended", duty="", at=utc("2027-02-28 21:00"), card_number=entered.card.number),
     ]
     assert (await advance(ctx, "2027-03-02 00:00")).counts == {}
     again = await advance(ctx, "2027-06-01 00:00")
@@ -127,10 +141,10 @@ async def test_a_dry_run_tells_the_same_and_moves_nothing(ctx: Context) -> None:
 
 
 async def test_the_next_event_is_one_step_after_another_until_nothing_is_due(ctx: Context) -> None:
-    await cards.issue(ctx, application("FA0000001", entry=entry_at()), once())
-    await cards.issue(ctx, application("FA0000002"), once())
+    await cards.issue(ctx, application("FA0000001"), once())
+    await cards.issue(ctx, application("FA0000002", intended=intended("2027-05-01")), once())
     assert (await advance(ctx)).now == utc("2026-12-13 21:00")
-    assert (await advance(ctx)).now == utc("2027-02-28 21:00")
+    assert (await advance(ctx)).now == utc("2027-05-04 21:00")
     with pytest.raises(Conflict, match="nothing-due"):
         await advance(ctx)
 

@@ -93,3 +93,33 @@ async def test_a_member_is_refused_with_pointers_into_the_request(ctx: Context) 
     assert isinstance(refused, Refusal)
     assert [fault.pointer for fault in refused.faults] == ["/cards/1/holder/citizenship"]
     assert group.items[2] is unreadable
+
+
+async def test_a_refusal_is_kept_sealed_and_told_again_in_full(ctx: Context) -> None:
+    unfit = application("FB0000001", holder=holder(surname="Али7"))
+    first = await each(ctx, [unfit, GROUP[0]])
+    again = await each(ctx, [unfit, GROUP[0]])
+    assert (first.replayed, again.replayed) == (False, True)
+    before, after = (one.items[0] for one in (first, again))
+    assert isinstance(before, RuleViolation)
+    assert isinstance(after, RuleViolation)
+    assert (before.code, before.faults, before.values) == (after.code, after.faults, after.values)
+    assert [fault.values for fault in before.faults] == [{"character": "7"}]
+    kept = await ctx.db.all(idempotency.select().where(idempotency.c.sandbox_id == ctx.caller.sandbox_id))
+    assert not any("unfit" in str(row["answer"]) for row in kept)
+
+
+async def test_of_the_same_requests_at_the_same_time_each_tells_the_same_of_whoever_is_refused(
+    ctx: Context, other_worker: Context
+) -> None:
+    made = await asyncio.gather(*(each(caller, [WRONG, GROUP[0]]) for caller in [ctx, other_worker] * 4))
+    assert len({one.group_id for one in made}) == 1
+    assert {one.items[0].code for one in made if isinstance(one.items[0], Refusal)} == {"validation-failed"}
+    assert len({tuple(numbers(one)) for one in made}) == 1
+
+
+async def test_a_member_refused_before_the_request_was_cut_off_stays_so(ctx: Context) -> None:
+    begun = await each(ctx, [WRONG])
+    done = await each(ctx, [WRONG, GROUP[0]])
+    assert (done.group_id, done.replayed, len(numbers(done))) == (begun.group_id, False, 1)
+    assert isinstance(done.items[0], Refusal)

@@ -11,6 +11,7 @@ from app.domain.clock import Mode
 from app.domain.errors import RuleViolation
 from app.services import border, cards, clocks, sandboxes
 from app.services.access import Context
+from app.services.clocks import Target
 from tests.builders import advance, application, attempt, crossing_at, entry_at, intended, once, utc
 
 
@@ -174,12 +175,12 @@ async def test_a_repeated_advance_gives_the_first_answer_and_moves_nothing(ctx: 
     made = await cards.issue(ctx, application(entry=entry_at()), once())
 
     async def go() -> clocks.Advance:
-        return await clocks.advance(
-            ctx, to=None, by=timedelta(days=100), dry_run=False, attempt=attempt("k", operation="advance")
-        )
+        moved = await clocks.advance(ctx, Target(by=timedelta(days=100)), attempt("k", operation="advance"))
+        assert isinstance(moved, clocks.Advance)
+        return moved
 
     first = await go()
-    assert first.counts == {"stay.ended": 1}
+    assert first.counts["stay.ended"] == 1
     await border.leave(ctx, made.card.number, crossing_at(), once())
     again = await go()
     assert again.replayed

@@ -29,6 +29,7 @@ from app.services import border, cards, changes, clocks, crossings, groups, sand
 from app.services.access import Context
 from app.services.border import Crossed
 from app.services.cards import Shown
+from app.services.clocks import Target
 from app.services.reports import Sighting
 from tests.builders import (
     BREST,
@@ -159,7 +160,7 @@ def separate(one: UUID, other: UUID) -> Job:
 
 
 def wait(days: int) -> Job:
-    return lambda ctx: clocks.advance(ctx, to=None, by=timedelta(days=days), dry_run=False, attempt=once())
+    return lambda ctx: clocks.advance(ctx, Target(by=timedelta(days=days)), once())
 
 
 async def issued(ctx: Context, number: str = "FA1234567", *, inside: bool = False) -> Card:

@@ -28,7 +28,7 @@ from app.domain.changes import (
 )
 from app.domain.clock import local_day
 from app.domain.corrections import Correction
-from app.domain.errors import Refusal
+from app.domain.errors import NotFound, Refusal
 from app.domain.events import Source
 from app.domain.history import replay
 from app.domain.identity import Document, DocumentKind
@@ -37,6 +37,7 @@ from app.policies.regimes import policies
 from app.services import border, cards, changes, travellers
 from app.services import history as histories
 from app.services.access import Context, Registry
+from app.services.cards import Shown
 from app.services.reports import CrossingAt
 from app.simulation import demo
 from tests.builders import (
@@ -77,6 +78,8 @@ async def rows_are_replays(ctx: Context) -> list[Card]:
             assert read.head["plain"]["number"] == card.number, "the first fact tells the card whole"
             known = await histories.at(ctx, card.number, as_of=None, known_at=page.instant)
             assert (known.card, known.personal) == (card, item.personal)
+            true = await histories.at(ctx, card.number, as_of=page.instant, known_at=None)
+            assert (true.card, true.personal) == (card, item.personal)
             found.append(card)
         if page.items:
             after = found[-1].declared_at, found[-1].number
@@ -115,6 +118,7 @@ class History:
         self.now = DEMO_START
         self.numbers: list[str] = []
         self.merged: list[tuple[UUID, UUID]] = []
+        self.answers: dict[tuple[str, datetime, datetime], Shown] = {}
         self.done: Counter[str] = Counter()
 
     async def go_on(self) -> None:
@@ -131,6 +135,7 @@ class History:
             elif what < 95:
                 await self._merge_or_separate()
             else:
+                await self._ask_of_the_past()
                 self.now += timedelta(hours=1 + chance.below(24 * 12))
                 await advance(self.ctx, self.now)
                 self.ctx = await self.ctx.reloaded()
@@ -250,6 +255,16 @@ class History:
         self.merged.append((one, other))
         self.done["merged"] += 1
 
+    async def _ask_of_the_past(self) -> None:
+        """Ask what a few cards were, by what is known before the clock moves on."""
+        for _ in range(8):
+            number, as_of = self._number(), self.now - timedelta(hours=self.chance.below(24 * 40))
+            try:
+                shown = await histories.at(self.ctx, number, as_of=as_of, known_at=self.now)
+            except NotFound:
+                continue
+            self.answers[number, as_of, self.now] = shown
+
     def _number(self) -> str:
         """Choose a card, mostly one of the latest."""
         latest = self.numbers[-40:] if self.chance.true(70) else self.numbers
@@ -274,6 +289,10 @@ async def test_every_row_of_a_long_random_history_is_the_replay_of_its_facts(ctx
     assert kinds | {"Loss", "Correction", "merged", "separated", "admitted", "departed"} <= set(history.done)
     inside = Counter(card.traveller_id for card in found if card.state is State.ACTIVE)
     assert max(inside.values()) == 1
+    assert len(history.answers) > CARDS / 4
+    for (number, as_of, known_at), shown in history.answers.items():
+        again = await histories.at(history.ctx, number, as_of=as_of, known_at=known_at)
+        assert again == shown, "what was known of the past stays as it was"
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from app.domain.identity import BirthDate
 from app.domain.number import PaperNumber
 from app.services import border, cards, clocks, lookups
 from app.services.access import Context
+from app.services.clocks import Target
 from tests.builders import application, attempt, crossing_at, document_given, entry_at, once, utc
 from tests.conftest import StatementCount
 
@@ -103,7 +104,7 @@ async def test_a_clock_that_has_moved_costs_the_next_request_of_each_process_thr
     ctx: Context, other_worker: Context, statement_count: StatementCount
 ) -> None:
     made = await cards.issue(ctx, application(), once())
-    await clocks.advance(ctx, to=utc("2026-12-02 00:00"), by=None, dry_run=False, attempt=once())
+    await clocks.advance(ctx, Target(to=utc("2026-12-02 00:00")), once())
     async with statement_count(other_worker.db) as ran:
         await cards.show(other_worker, made.card.number)
     assert len(ran) == 1 + 3

@@ -1,0 +1,181 @@
+"""The feed: what happened and what fell due, as CloudEvents, page by page or as a stream."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from pydantic import Field
+from pydantic_core import to_json
+from starlette.responses import Response
+from starlette.types import Message, Send
+
+from app.api import render
+from app.api.operations import Audience, operation
+from app.api.security import ScopedRoute, context
+from app.api.shapes import Told
+from app.db.engine import Busy, Unavailable
+from app.domain.errors import Refusal, violation
+from app.domain.events import FactKind, Source
+from app.services import events
+from app.services.access import Context, Scope
+
+router = APIRouter(prefix="/v1/events", route_class=ScopedRoute)
+
+_LOOK = 0.25
+_HEARTBEAT = 15
+_PATIENCE = 30
+"""Seconds: between looks for something new, between signs of life, until a reader that takes nothing is left."""
+
+_LATEST = 2**63 - 1
+
+
+class EventData(Told):
+    """What an event is about, without personal data."""
+
+    version: int | None = Field(description="Of the card.")
+    traveller: str | None
+    on: str = Field(description="The local day, in `zone`.")
+    zone: str
+    source: Source
+    confidence: float | None
+    reason: str | None = Field(description="A code: of a crossing, of a deadline, of a reminder its days.")
+    corrects: str | None = Field(description="The event that was told wrongly, or is withdrawn.")
+    changes: list[str] = Field(description="Fields of the card that changed.")
+
+
+class EventOut(Told):
+    """A CloudEvent, version 1.0."""
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, Field(pattern="^fct_[0-9a-f]{32}$")]
+    source: Annotated[str, Field(pattern="^/w/wld_[0-9a-f]{32}$")]
+    type: FactKind
+    subject: str | None = Field(description="The number of the card.")
+    time: datetime
+    recordedat: datetime
+    position: int
+    data: EventData
+
+
+class EventsOut(Told):
+    """Events in their order. `next` is never null: it is where to go on, now or later."""
+
+    items: list[EventOut]
+    next: str
+
+
+After = Annotated[
+    str | None, Query(max_length=20, description="`next` of the page before; the beginning, when absent.")
+]
+UntilIdle = Annotated[
+    bool, Query(description="End when everything is told, instead of waiting for more.", examples=[True])
+]
+Types = Annotated[list[FactKind], Query(description="Only events of these types; all, when absent.")]
+
+
+@router.get(
+    "",
+    **operation(
+        "listEvents",
+        "Read the feed of events",
+        Audience.TESTER,
+        EventsOut,
+        Scope.EVENTS,
+        problems={409: ["feed-restarted"]},
+    ),
+)
+async def listing(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    after: After = None,
+    types: Types = [],  # noqa: B006  FastAPI copies it
+) -> Response:
+    """Each event once, in one order without gaps; what is read once stands there for ever."""
+    ctx = context(request)
+    page = await events.page(ctx, after=_position(after), kinds=frozenset(types), limit=limit)
+    items = [to_json(events.cloud_event(ctx, row)) for row in page.items]
+    return Response(render.page(items, str(page.last)), media_type=render.JSON)
+
+
+_STREAM = operation(
+    "streamEvents",
+    "Follow the feed as a stream",
+    Audience.TESTER,
+    None,
+    Scope.EVENTS,
+    problems={409: ["feed-restarted"]},
+)
+_STREAM["responses"][200] = {
+    "description": "Server-sent events: `id` is the place in the feed, `event` the type, `data` the event.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+
+
+@router.get("/stream", **_STREAM)
+async def stream(
+    request: Request,
+    after: After = None,
+    types: Types = [],  # noqa: B006
+    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+    until_idle: UntilIdle = False,  # noqa: FBT002  a parameter of the address
+) -> Response:
+    """Browsers' EventSource resumes by itself with Last-Event-ID. A comment every 15 seconds shows that it lives."""
+    ctx = context(request)
+    position = _position(last_event_id or after)
+    frames = _frames(ctx, position, frozenset(types), until_idle=until_idle)
+    return _EventStream(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+class _EventStream(EventSourceResponse):
+    """Leaves a reader that takes nothing for half a minute; it resumes where it was, if it ever does."""
+
+    async def stream_response(self, send: Send) -> None:
+        async def in_time(message: Message) -> None:
+            async with asyncio.timeout(_PATIENCE):
+                await send(message)
+
+        with suppress(TimeoutError):
+            await super().stream_response(in_time)
+
+
+async def _frames(
+    ctx: Context, position: int, kinds: Collection[FactKind], *, until_idle: bool
+) -> AsyncIterator[bytes]:
+    """Tell events as they come, until the key is no longer good."""
+    quiet = 0.0
+    while True:
+        try:
+            ctx = await ctx.again()
+            page = await events.page(ctx, after=position, kinds=kinds, limit=100)
+        except (Busy, Unavailable):
+            await asyncio.sleep(_LOOK)
+            continue
+        except Refusal:
+            return
+        for row in page.items:
+            yield format_sse_event(
+                id=str(row["position"]), event=row["kind"], data_str=to_json(events.cloud_event(ctx, row)).decode()
+            )
+        moved, position = page.last > position, page.last
+        if moved:
+            quiet = 0.0
+            continue
+        if until_idle:
+            return
+        await asyncio.sleep(_LOOK)
+        quiet += _LOOK
+        if quiet >= _HEARTBEAT:
+            quiet = 0.0
+            yield KEEPALIVE_COMMENT
+
+
+def _position(after: str | None) -> int:
+    if after is None:
+        return 0
+    if not (after.isascii() and after.isdigit()) or int(after) > _LATEST:
+        raise violation("/after", "cursor-invalid")
+    return int(after)

@@ -1,0 +1,228 @@
+"""Jobs: asked for, shown, cancelled; and worked on, so that a job whose process dies is taken over by another one."""
+
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from app.db import jobs as rows
+from app.db import sandboxes
+from app.db.engine import Session
+from app.db.jobs import UNDER_WAY, Job, JobState
+from app.db.tables import jobs
+from app.db.write import Step, added
+from app.domain.errors import Conflict, Fault, Forbidden, NotFound, Refusal, RuleViolation, Stale, Unknown
+from app.services.access import Context, Read, Registry, acting_in, unit_of_work
+
+_LEASE = timedelta(seconds=30)
+_LATEST = UUID(int=2**128 - 1)
+SHOWN = timedelta(hours=24)
+"""How long what is sealed in a job is shown; in real time."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A page of jobs; `more` tells that another follows."""
+
+    items: list[Job]
+    more: bool
+
+
+def begin(ctx: Context, read: Read, kind: str, asked: Mapping[str, Any]) -> tuple[Job, Step]:
+    """Ask for a job: the job, and the step that stores it."""
+    job = Job(
+        job_id=ctx.registry.new_id(read.real_now),
+        sandbox_id=ctx.caller.sandbox_id,
+        kind=kind,
+        state=JobState.QUEUED,
+        actor=ctx.actor,
+        asked=asked,
+        done=0,
+        total=None,
+        counts=None,
+        result=None,
+        sealed=None,
+        problem=None,
+        created_at=read.real_now,
+        started_at=None,
+        finished_at=None,
+        told_at=read.real_now,
+    )
+    step = added(
+        jobs,
+        job_id=job.job_id,
+        sandbox_id=job.sandbox_id,
+        kind=kind,
+        state=job.state.value,
+        actor=job.actor,
+        asked=asked,
+        created_at=job.created_at,
+    )
+    return job, step
+
+
+@unit_of_work
+async def show(ctx: Context, job_id: UUID) -> Job:
+    """Show a job of the caller's sandbox; NotFound `job-not-found`."""
+    read = await ctx.read(rows.BY_ID, job_id=job_id)
+    if not read.rows:
+        raise NotFound("job-not-found")
+    return rows.job_of(read.head, told_at=read.real_now)
+
+
+@unit_of_work
+async def listing(ctx: Context, *, after: UUID | None, limit: int) -> JobPage:
+    """List the jobs of the caller's sandbox, the newest first."""
+    read = await ctx.read(rows.OF_SANDBOX, before=after or _LATEST, limit=limit + 1)
+    return JobPage([rows.job_of(row, told_at=read.real_now) for row in read.rows[:limit]], more=len(read.rows) > limit)
+
+
+@unit_of_work
+async def cancel(ctx: Context, job_id: UUID) -> Job:
+    """Cancel a job that is under way; what it has done stays. NotFound `job-not-found`, Conflict `job-is-over`."""
+    read = await ctx.read(rows.BY_ID, job_id=job_id)
+    if not read.rows:
+        raise NotFound("job-not-found")
+    mine = {"of_job_id": job_id, "of_sandbox_id": ctx.caller.sandbox_id}
+    if not await ctx.db.run(rows.CANCEL, **mine, real=read.real_now):
+        raise Conflict("job-is-over", extra={"state": rows.job_of(read.head, told_at=read.real_now).state})
+    return await show(ctx, job_id)
+
+
+async def under_way(ctx: Context, kind: str) -> Read:
+    """Read whether a job of a kind is queued or running in the caller's sandbox."""
+    return await ctx.read(rows.OF_KIND_UNDER_WAY, kind=kind)
+
+
+# By whoever works ----------------------------------------------------------------------------------------------------
+
+
+class CancelledError(Exception):
+    """Somebody has cancelled the job: stop where you are."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a job is. `keep` tells it, which also tells that the worker is alive."""
+
+    registry: Registry
+    job: Job
+    done: int
+    counts: dict[str, int] = field(default_factory=dict)
+
+    async def keep(self, done: int, total: int | None = None) -> None:
+        """Say how far the job is; CancelledError when nobody wants it any more."""
+        self.done = done
+        until = await sandboxes.real_now(self.registry.db) + _LEASE
+        kept = await rows.keep(
+            self.registry.db, self.job.job_id, done=done, total=total, counts=self.counts, until=until
+        )
+        if not kept:
+            raise CancelledError
+
+    async def note(self, result: Mapping[str, Any]) -> None:
+        """Keep what the answer will be, so that a process that takes the job over need not find it out again."""
+        await rows.note(self.registry.db, self.job.job_id, result)
+
+    async def finish(self, unit: Session, finished: "Finished") -> None:
+        """End the job in the transaction of its last step: both or neither. CancelledError when it is over already."""
+        real = await sandboxes.real_now(unit)
+        if not await rows.finish(
+            unit, self.job.job_id, JobState.DONE, real=real, result=finished.result, sealed=finished.sealed
+        ):
+            raise CancelledError
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What came of a job; `sealed` is what only the answer may show."""
+
+    result: Mapping[str, Any]
+    sealed: bytes | None = None
+
+
+Handler = Callable[[Context, Progress], Awaitable[Finished]]
+"""Does the work of a job. A job that is taken over is begun again: what is done already must be seen to be done."""
+
+
+async def work_on_next(registry: Registry, handlers: Mapping[str, Handler]) -> bool:
+    """Take the next job and do it; False when there is none."""
+    real = await sandboxes.real_now(registry.db)
+    job = await rows.claim(registry.db, real=real, until=real + _LEASE)
+    if job is None:
+        return False
+    ctx = await acting_in(registry, job.sandbox_id)
+    if ctx is None:  # the sandbox has just expired
+        return True
+    progress = Progress(registry, job, job.done, dict(job.counts or {}))
+    try:
+        finished = await handlers[job.kind](ctx, progress)
+    except CancelledError:
+        return True
+    except Refusal as refusal:
+        state, problem = JobState.FAILED, _problem(refusal)
+        await rows.finish(registry.db, job.job_id, state, real=await sandboxes.real_now(registry.db), problem=problem)
+    else:
+        await rows.finish(
+            registry.db,
+            job.job_id,
+            JobState.DONE,
+            real=await sandboxes.real_now(registry.db),
+            result=finished.result,
+            sealed=finished.sealed,
+        )
+    return True
+
+
+def seal(registry: Registry, job: Job, secret: Mapping[str, Any], scopes: Collection[str]) -> bytes:
+    """Seal what only the answer may show, and only to callers who have all of `scopes`."""
+    told = json.dumps({"scopes": sorted(scopes), "secret": secret}).encode()
+    return registry.master.seal(told, purpose=f"job/{job.job_id}", dice=registry.dice)
+
+
+def result_of(ctx: Context, job: Job) -> Mapping[str, Any] | None:
+    """Tell what came of a job, for a day with what is sealed of it."""
+    if job.state is not JobState.DONE or job.result is None:
+        return None
+    if job.sealed is None or job.finished_at is None or job.told_at - job.finished_at >= SHOWN:
+        return job.result
+    told = json.loads(ctx.registry.master.open(job.sealed, purpose=f"job/{job.job_id}"))
+    return {**job.result, **told["secret"]} if ctx.caller.scopes >= set(told["scopes"]) else job.result
+
+
+def _problem(refusal: Refusal) -> Mapping[str, Any]:
+    return {
+        "kind": type(refusal).__name__,
+        "code": refusal.code,
+        "values": refusal.values,
+        "extra": refusal.extra,
+        "faults": [{"pointer": one.pointer, "code": one.code, "values": dict(one.values)} for one in refusal.faults],
+    }
+
+
+_KINDS = {kind.__name__: kind for kind in (Conflict, Forbidden, NotFound, RuleViolation, Stale, Unknown)}
+
+
+def refusal_of(job: Job) -> Refusal | None:
+    """Tell why a job failed; None where that was no refusal but a fault of the registry's own."""
+    told = job.problem
+    if told is None or "kind" not in told:
+        return None
+    faults = [Fault(pointer=one["pointer"], code=one["code"], values=one["values"]) for one in told["faults"]]
+    refusal = _KINDS[told["kind"]](told["code"], faults=faults, extra=told["extra"])
+    refusal.values.update(told["values"])
+    return refusal
+
+
+def eta(job: Job) -> int | None:
+    """Reckon the seconds that a job may still take, at the speed so far; None where nobody knows."""
+    if job.state is not JobState.RUNNING or not job.total or not job.done or job.started_at is None:
+        return None
+    return round((job.told_at - job.started_at).total_seconds() * (job.total - job.done) / job.done)
+
+
+def is_over(job: Job) -> bool:
+    """Whether nothing more will come of a job."""
+    return job.state not in UNDER_WAY

@@ -1,0 +1,90 @@
+"""What goes on without anybody asking: the feed is kept up, jobs are done, webhooks are delivered.
+
+Several workers share the work on PostgreSQL: a world's feed has one writer at a time, a job and a delivery one worker.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from app.db.engine import Busy, Unavailable
+from app.domain.errors import Refusal
+from app.domain.webhooks import Pace
+from app.services import announcing, clocks, jobs, sandboxes, worlds
+from app.services.access import Registry, acting_in
+from app.services.jobs import Handler
+from app.worker.delivering import Courier, Sender
+
+_LOG = logging.getLogger("migcard.worker")
+
+_IDLE = 0.2
+"""Seconds to rest where there was nothing to do."""
+_TROUBLE = 2.0
+"""Seconds to wait for a database that does not answer."""
+
+HANDLERS: Mapping[str, Handler] = {
+    clocks.ADVANCE: clocks.finish_advance,
+    worlds.FORK: worlds.finish_fork,
+    worlds.SNAPSHOT: worlds.finish_snapshot,
+    worlds.RESTORE: worlds.finish_restore,
+}
+"""Who does a job, by its kind."""
+
+
+Work = Callable[[Registry], Awaitable[bool]]
+"""A round of something; tells whether there was anything to do."""
+
+
+async def run(registry: Registry, stop: asyncio.Event, *, anywhere: bool) -> None:
+    """Work until told to stop; whatever is cut off goes on with the next worker.
+
+    Webhooks may be delivered `anywhere`, or to public addresses only.
+    """
+    sender = Sender(anywhere=anywhere)
+    courier = Courier(registry, sender, Pace())
+    works = (("announcing", announce_everywhere), ("jobs", next_job), ("webhooks", courier.round))
+    try:
+        async with asyncio.TaskGroup() as together:
+            for name, work in works:
+                together.create_task(_again_and_again(name, work, registry, stop))
+    finally:
+        await courier.close()
+        await sender.aclose()
+
+
+async def _again_and_again(name: str, work: Work, registry: Registry, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        rest = _IDLE
+        try:
+            if await work(registry):
+                rest = 0.0
+        except (Busy, Unavailable):
+            rest = _TROUBLE
+        except Exception as error:  # noqa: BLE001  one broken job must not end the others; its message may be personal
+            _LOG.error("%s in %s", type(error).__name__, name)
+            rest = _TROUBLE
+        try:
+            async with asyncio.timeout(rest):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+async def announce_everywhere(registry: Registry) -> bool:
+    """Bring the feed of every sandbox up to its present instant; tells whether there was anything to do."""
+    busy = False
+    for sandbox_id in await sandboxes.with_something_due(registry):
+        ctx = await acting_in(registry, sandbox_id)
+        if ctx is None:
+            continue
+        try:
+            await announcing.catch_up(ctx)
+        except Refusal:  # the sandbox has gone meanwhile
+            continue
+        busy = True
+    return busy
+
+
+async def next_job(registry: Registry) -> bool:
+    """Do the next job, if there is one."""
+    return await jobs.work_on_next(registry, HANDLERS)

@@ -1,0 +1,80 @@
+"""`make bench`: how fast what falls due is found, announced and read, in one process beside its PostgreSQL."""
+
+import asyncio
+import os
+import platform
+import resource
+import time
+from contextlib import ExitStack
+from datetime import timedelta
+
+from rich.console import Console
+
+from app.config import Settings
+from app.db import databases, schema
+from app.main import open_registry
+from app.services import announcing, clocks, events
+from app.services.access import Context, Registry
+from app.services.clocks import Target
+from app.services.idempotency import Attempt
+from app.worker import loop as worker
+from bench import load, open_cards
+from bench.serving import MASTER_KEY
+from tests.postgresql import server
+
+_CARDS = int(os.environ.get("BENCH_OPEN_CARDS", "100000"))
+_PAGES = 500
+_OUT = Console(highlight=False, soft_wrap=True)
+_ONCE = Attempt(key=None, operation="bench", body=b"")
+
+
+def main() -> None:
+    """Measure and print a table."""
+    _OUT.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    with ExitStack() as stack:
+        url = f"{stack.enter_context(server({'shared_buffers': '512MB'}))}/bench"
+        asyncio.run(load.create(url))
+        schema.upgrade(url)
+        asyncio.run(_measure(url, asyncio.run(open_cards.fill(url, _CARDS))))
+
+
+async def _measure(url: str, key: str) -> None:
+    db = databases.connect(url)
+    house = await open_registry(Settings(database_url=url, master_key=MASTER_KEY), db)
+    before = _megabytes()
+    began = time.perf_counter()
+    await announcing.place_all(await _caller(house, key))
+    _tell("facts placed, and what is due on their cards written down", _CARDS, began)
+
+    began = time.perf_counter()
+    job = await clocks.advance(await _caller(house, key), Target(by=timedelta(days=365)), _ONCE)
+    while await worker.next_job(house):
+        pass
+    fed = await announcing.catch_up(await _caller(house, key))
+    _tell(f"announcements of a year{'' if isinstance(job, clocks.Advance) else ', as a job'}", fed - _CARDS, began)
+
+    began, after = time.perf_counter(), 0
+    for _ in range(_PAGES):
+        after = (await events.page(await _caller(house, key), after=after, kinds=(), limit=100)).last
+    _tell("events read from the feed by the hundred", after, began)
+    _OUT.print(f"memory {before:.0f} MB before, at most {_megabytes():.0f} MB")
+    await db.close()
+
+
+async def _caller(house: Registry, key: str) -> Context:
+    caller = await house.caller(key)
+    assert caller  # noqa: S101  just made
+    return Context(house, caller, key)
+
+
+def _tell(what: str, count: int, began: float) -> None:
+    seconds = time.perf_counter() - began
+    _OUT.print(f"{count:>10,} {what}: {seconds:.1f} s, {count / seconds:,.0f}/s")
+
+
+def _megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""Endpoints of a sandbox: who sees them, how their secrets are kept, and what is remembered of deliveries."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import select
+
+from app.db.sandboxes import real_now
+from app.db.webhook_tables import webhooks as table
+from app.domain.errors import Conflict, NotFound, RuleViolation
+from app.domain.events import FactKind
+from app.domain.webhooks import DeliveryState, EndpointState
+from app.services import cards, deliveries, sandboxes, webhooks
+from app.services.access import Context
+from app.services.idempotency import Attempt
+from app.services.webhooks import NewSecret, signing
+from tests.builders import application, attempt, context_of, once
+from tests.conftest import NewContext
+
+URL = "https://receiver.example/events"
+NOBODY = UUID(int=1)
+
+
+async def hooked(ctx: Context, url: str = URL, *types: FactKind, again: Attempt | None = None) -> NewSecret:
+    return await webhooks.create(ctx, url=url, types=types, description=None, anywhere=False, attempt=again or once())
+
+
+async def sealed(ctx: Context, hook: NewSecret) -> bytes:
+    row = await ctx.db.one(select(table.c.secrets).where(table.c.webhook_id == hook.webhook.webhook_id))
+    assert row is not None
+    secrets: bytes = row["secrets"]
+    return secrets
+
+
+async def live(ctx: Context, hook: NewSecret, *, after: timedelta) -> list[str]:
+    real = await real_now(ctx.db) + after
+    return signing(ctx.registry, hook.webhook.webhook_id, await sealed(ctx, hook), real)
+
+
+async def history(ctx: Context, hook: NewSecret, state: DeliveryState | None = None) -> list[int | None]:
+    page = await webhooks.deliveries(ctx, hook.webhook.webhook_id, state=state, after=None, limit=100)
+    return [one.position for one in page.items]
+
+
+# Endpoints -----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_endpoint_is_shown_and_listed_without_its_secret(ctx: Context) -> None:
+    first = await hooked(ctx)
+    second = await hooked(ctx, URL, FactKind.STAY_ENDED, FactKind.ISSUED, FactKind.ISSUED)
+    assert second.webhook.types == ("card.issued", "stay.ended")
+    assert await webhooks.listing(ctx) == [first.webhook, second.webhook]
+    assert await webhooks.show(ctx, second.webhook.webhook_id) == second.webhook
+
+
+async def test_another_sandboxs_endpoint_is_not_here(ctx: Context, new_sandbox: NewContext) -> None:
+    hook, other = await hooked(ctx), await new_sandbox()
+    webhook_id = hook.webhook.webhook_id
+    event = (await webhooks.test(ctx, webhook_id)).fact_id
+    assert await webhooks.listing(other) == []
+    for refused in (
+        webhooks.show(other, webhook_id),
+        webhooks.change(other, webhook_id, {"url": URL}, anywhere=True),
+        webhooks.remove(other, webhook_id),
+        webhooks.rotate(other, webhook_id, once()),
+        webhooks.test(other, webhook_id),
+        webhooks.deliveries(other, webhook_id, state=None, after=None, limit=10),
+        webhooks.replay(other, webhook_id, event),
+    ):
+        with pytest.raises(NotFound, match="webhook-not-found"):
+            await refused
+    assert await webhooks.show(ctx, webhook_id) == hook.webhook
+
+
+async def test_what_is_changed_is_changed_and_the_rest_stays(ctx: Context) -> None:
+    hook = await hooked(ctx, URL, FactKind.ISSUED)
+    webhook_id = hook.webhook.webhook_id
+    assert await webhooks.change(ctx, webhook_id, {}, anywhere=False) == hook.webhook
+    changed = await webhooks.change(ctx, webhook_id, {"description": "ours", "types": []}, anywhere=False)
+    assert (changed.url, changed.types, changed.description) == (URL, (), "ours")
+    disabled = await webhooks.change(ctx, webhook_id, {"state": EndpointState.DISABLED}, anywhere=False)
+    assert (disabled.state, disabled.disabled_reason) == (EndpointState.DISABLED, None)
+    moved = await webhooks.change(ctx, webhook_id, {"url": URL + "/2"}, anywhere=False)
+    assert (moved.url, moved.state, moved.description) == (URL + "/2", EndpointState.DISABLED, "ours")
+    with pytest.raises(RuleViolation, match="address-refused"):
+        await webhooks.change(ctx, webhook_id, {"url": "http://127.0.0.1/"}, anywhere=False)
+
+
+async def test_at_most_twenty(ctx: Context, other_worker: Context) -> None:
+    for _ in range(19):
+        await hooked(ctx)
+    both = await asyncio.gather(*(hooked(caller) for caller in (ctx, other_worker)), return_exceptions=True)
+    refused = [one for one in both if isinstance(one, Conflict)]
+    assert [one.code for one in refused] == ["quota-exceeded"]
+    assert refused[0].extra == {"quota": "webhooks", "most": "20"}
+    await webhooks.remove(ctx, (await webhooks.listing(ctx))[0].webhook_id)
+    await hooked(ctx)
+
+
+async def test_a_secret_is_never_told_again_under_an_idempotency_key(ctx: Context) -> None:
+    hook = await hooked(ctx, again=attempt("one"))
+    with pytest.raises(Conflict, match="answer-not-repeatable"):
+        await hooked(ctx, again=attempt("one"))
+    assert await webhooks.listing(ctx) == [hook.webhook]
+    webhook_id = hook.webhook.webhook_id
+    new = await webhooks.rotate(ctx, webhook_id, attempt("two"))
+    with pytest.raises(Conflict, match="answer-not-repeatable"):
+        await webhooks.rotate(ctx, webhook_id, attempt("two"))
+    assert (await live(ctx, hook, after=timedelta(0)))[0] == new.secret
+
+
+async def test_it_goes_with_its_sandbox(ctx: Context) -> None:
+    hook = await hooked(ctx)
+    await webhooks.test(ctx, hook.webhook.webhook_id)
+    await sandboxes.delete(ctx)
+    assert await ctx.db.all(select(table.c.webhook_id).where(table.c.webhook_id == hook.webhook.webhook_id)) == []
+
+
+# Secrets -------------------------------------------------------------------------------------------------------------
+
+
+async def test_secrets_are_sealed_and_opened_for_their_own_webhook_only(ctx: Context) -> None:
+    hook, other = await hooked(ctx), await hooked(ctx)
+    kept = await sealed(ctx, hook)
+    assert hook.secret.removeprefix("whsec_").encode() not in kept
+    assert await live(ctx, hook, after=timedelta(0)) == [hook.secret]
+    with pytest.raises(InvalidTag):
+        signing(ctx.registry, other.webhook.webhook_id, kept, await real_now(ctx.db))
+
+
+async def test_the_old_secret_signs_along_for_a_day(ctx: Context) -> None:
+    hook = await hooked(ctx)
+    new = await webhooks.rotate(ctx, hook.webhook.webhook_id, once())
+    assert await live(ctx, hook, after=timedelta(hours=23, minutes=59)) == [new.secret, hook.secret]
+    assert await live(ctx, hook, after=timedelta(hours=24, seconds=1)) == [new.secret]
+    for _ in range(10):
+        last = await webhooks.rotate(ctx, hook.webhook.webhook_id, once())
+    along = await live(ctx, hook, after=timedelta(0))
+    assert (along[0], len(along)) == (last.secret, 5)
+
+
+# Deliveries ----------------------------------------------------------------------------------------------------------
+
+
+async def issued(ctx: Context, number: str = "FA0000001") -> None:
+    await cards.issue(ctx, application(number), once())
+
+
+async def made(ctx: Context, *hooks: NewSecret) -> None:
+    while await deliveries.make(ctx, [hook.webhook.webhook_id for hook in hooks]):
+        pass
+
+
+async def test_deliveries_are_made_once_each_of_the_types_asked_for(ctx: Context) -> None:
+    everything, some = await hooked(ctx), await hooked(ctx, URL, FactKind.ISSUED)
+    for one in range(3):
+        await issued(ctx, f"FA000000{one}")
+    await made(ctx, everything, some)
+    await made(ctx, everything, some)
+    assert await history(ctx, everything) == [3, 2, 1]
+    assert await history(ctx, some) == []
+    await webhooks.change(ctx, some.webhook.webhook_id, {"types": []}, anywhere=False)
+    await issued(ctx, "FA0000009")
+    await made(ctx, everything, some)
+    assert await history(ctx, some) == [4]
+
+
+async def test_two_who_make_deliveries_at_once_make_them_once(ctx: Context, other_worker: Context) -> None:
+    hook = await hooked(ctx)
+    for one in range(10):
+        await issued(ctx, f"FA000000{one}")
+    await asyncio.gather(*(made(caller, hook) for caller in [ctx, other_worker] * 3))
+    await made(ctx, hook)
+    assert await history(ctx, hook) == list(range(10, 0, -1))
+
+
+async def test_a_claim_keeps_others_away_until_it_ends(ctx: Context, other_worker: Context) -> None:
+    hook = await hooked(ctx)
+    webhook_id = hook.webhook.webhook_id
+    for one in range(3):
+        await issued(ctx, f"FA000000{one}")
+    await made(ctx, hook)
+    lease = timedelta(milliseconds=300)
+    first = await deliveries.claim(ctx.registry, webhook_id, limit=2, lease=lease)
+    second = await deliveries.claim(other_worker.registry, webhook_id, limit=5, lease=lease)
+    assert [one.body.count(b'"position":') for one in first + second] == [1, 1, 1]
+    ids = [one.headers["webhook-id"] for one in first + second]
+    assert len(set(ids)) == 3
+    assert webhook_id not in await deliveries.waiting(ctx.registry)
+    await asyncio.sleep(0.4)
+    assert webhook_id in await deliveries.waiting(ctx.registry)
+    third = await deliveries.claim(other_worker.registry, webhook_id, limit=5, lease=lease)
+    assert [one.headers["webhook-id"] for one in third] == ids
+
+
+async def test_a_disabled_endpoint_keeps_its_place_in_the_feed(ctx: Context) -> None:
+    hook = await hooked(ctx)
+    webhook_id = hook.webhook.webhook_id
+    await webhooks.change(ctx, webhook_id, {"state": EndpointState.DISABLED}, anywhere=False)
+    await issued(ctx)
+    await webhooks.test(ctx, webhook_id)
+    await made(ctx, hook)
+    assert await history(ctx, hook) == [None]
+    assert webhook_id not in await deliveries.waiting(ctx.registry)
+    assert await deliveries.claim(ctx.registry, webhook_id, limit=5, lease=timedelta(seconds=1)) == []
+    await webhooks.change(ctx, webhook_id, {"state": EndpointState.ACTIVE}, anywhere=False)
+    await made(ctx, hook)
+    assert await history(ctx, hook) == [None, 1]
+    assert webhook_id in await deliveries.waiting(ctx.registry)
+
+
+async def test_pages_of_deliveries_give_each_once_and_states_tell_them_apart(ctx: Context) -> None:
+    hook = await hooked(ctx)
+    webhook_id = hook.webhook.webhook_id
+    tests = [(await webhooks.test(ctx, webhook_id)).fact_id for _ in range(5)]
+    seen, after, more = [], None, True
+    while more:
+        page = await webhooks.deliveries(ctx, webhook_id, state=None, after=after, limit=2)
+        seen += [one.fact_id for one in page.items]
+        after, more = seen[-1], page.more
+    assert seen == tests[::-1]
+    assert len(await history(ctx, hook, DeliveryState.PENDING)) == 5
+    assert await history(ctx, hook, DeliveryState.FAILED) == await history(ctx, hook, DeliveryState.DELIVERED) == []
+
+
+async def test_what_is_of_a_world_left_behind_is_not_sent_again(ctx: Context) -> None:
+    hook = await hooked(ctx)
+    webhook_id = hook.webhook.webhook_id
+    with pytest.raises(NotFound, match="delivery-not-found"):
+        await webhooks.replay(ctx, webhook_id, NOBODY)
+    await issued(ctx)
+    await made(ctx, hook)
+    (delivery,) = (await webhooks.deliveries(ctx, webhook_id, state=None, after=None, limit=10)).items
+    (message,) = await deliveries.claim(ctx.registry, webhook_id, limit=1, lease=timedelta(seconds=9))
+    assert (await webhooks.replay(ctx, webhook_id, delivery.fact_id)).fact_id == delivery.fact_id
+    await sandboxes.reset(ctx)
+    with pytest.raises(NotFound, match="delivery-not-found"):
+        await webhooks.replay(ctx, webhook_id, delivery.fact_id)
+    assert message.headers["webhook-id"] == f"fct_{delivery.fact_id.hex}"
+    await issued(await context_of(ctx.registry, ctx.key), "FA0000002")
+    await made(ctx, hook)
+    assert await history(ctx, hook) == [1]

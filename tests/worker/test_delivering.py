@@ -1,0 +1,543 @@
+"""Webhooks are delivered to a real receiver, which verifies them with the library of the specification."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_core import to_json
+from sqlalchemy import text
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from app.db.sandboxes import real_now
+from app.db.webhooks import Delivery, Webhook
+from app.domain.events import FactKind
+from app.domain.webhooks import DeliveryState, DisabledReason, EndpointState, Pace
+from app.services import cards, events, sandboxes, webhooks, worlds
+from app.services.access import Context, Registry
+from app.services.webhooks import NewSecret
+from app.worker import loop
+from app.worker.addresses import Resolve
+from app.worker.delivering import Courier, Sender
+from tests.builders import application, entry_at, once
+from tests.conftest import NewContext
+from tests.worker.receiver import FINE, Answer, Received, Receiver, receiving, until
+
+PACE = Pace(table=(timedelta(0), *5 * [timedelta(milliseconds=100)]), timeout=timedelta(seconds=2))
+TRIES = 6
+FAILED = Answer(status=500)
+
+
+@asynccontextmanager
+async def working(
+    registry: Registry, pace: Pace = PACE, *, anywhere: bool = True, resolve: Resolve | None = None, dies: bool = False
+) -> AsyncIterator[None]:
+    """Deliver as a worker does, until the block ends; then the worker stops, or `dies` with whatever it is at."""
+    sender = Sender(anywhere=anywhere, resolve=resolve)
+    courier = Courier(registry, sender, pace)
+
+    stop = asyncio.Event()
+
+    async def again_and_again() -> None:
+        while not stop.is_set():
+            await courier.round(registry)
+            await asyncio.sleep(0.02)
+
+    work = asyncio.create_task(again_and_again())
+    try:
+        yield
+    finally:
+        stop.set()
+        await work
+        await courier.close(patience=0.1 if dies else 2)
+        await sender.aclose()
+
+
+async def hooked(ctx: Context, url: str, *types: FactKind) -> NewSecret:
+    return await webhooks.create(ctx, url=url, types=types, description=None, anywhere=True, attempt=once())
+
+
+async def issued(ctx: Context, number: str = "FA0000001", **changes: Any) -> str:  # noqa: ANN401  of an application
+    return (await cards.issue(ctx, application(number, **changes), once())).card.number
+
+
+async def history(ctx: Context, hook: NewSecret) -> list[Delivery]:
+    page = await webhooks.deliveries(ctx, hook.webhook.webhook_id, state=None, after=None, limit=100)
+    return page.items
+
+
+async def states(ctx: Context, hook: NewSecret) -> list[DeliveryState]:
+    return [one.state for one in await history(ctx, hook)]
+
+
+async def endpoint(ctx: Context, hook: NewSecret) -> Webhook:
+    return await webhooks.show(ctx, hook.webhook.webhook_id)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as receiver:
+        yield receiver
+
+
+def failing_first(count: int, answer: Answer = FAILED) -> Any:  # noqa: ANN401  a function of what was received
+    """Answer so for as many times, then everything is fine."""
+    left = iter(range(count))
+    return lambda _: FINE if next(left, None) is None else answer
+
+
+# What is sent --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_event_arrives_signed_as_the_feed_tells_it(ctx: Context, receiver: Receiver) -> None:
+    hook = await hooked(ctx, receiver.url)
+    number = await issued(ctx)
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 1)
+    (event,) = receiver.verified_by(hook.secret)
+    (row,) = (await events.page(ctx, after=0, kinds=(), limit=10)).items
+    (one,) = receiver.received
+    assert one.body == to_json(events.cloud_event(ctx, row))
+    assert (event["subject"], event["type"], event["position"]) == (number, "card.declared", 1)
+    assert one.id == event["id"] == f"fct_{row['fact_id'].hex}"
+    assert one.headers["content-type"] == "application/json"
+    assert abs(int(one.headers["webhook-timestamp"]) - (await real_now(ctx.db)).timestamp()) < 10
+    (delivery,) = await history(ctx, hook)
+    assert (delivery.state, delivery.next_at, delivery.position) == (DeliveryState.DELIVERED, None, 1)
+    (attempt,) = delivery.attempts
+    assert (attempt["status"], attempt["error"]) == (204, None)
+
+
+async def test_somebody_elses_secret_verifies_nothing(ctx: Context, receiver: Receiver) -> None:
+    await hooked(ctx, receiver.url)
+    other = await hooked(ctx, "http://127.0.0.1:1/nobody")
+    await issued(ctx)
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 1)
+    with pytest.raises(WebhookVerificationError):
+        receiver.verified_by(other.secret)
+
+
+async def test_only_what_comes_after_it_was_made_and_only_the_types_asked_for(ctx: Context, receiver: Receiver) -> None:
+    number = await issued(ctx)
+    await hooked(ctx, receiver.url, FactKind.ISSUED, FactKind.ENTERED)
+    await issued(ctx, "FA0000002")
+    later = await issued(ctx, "FA0000003", entry=entry_at())
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 2)
+        await asyncio.sleep(0.2)
+    told = {(one.event["subject"], one.event["type"]) for one in receiver.received}
+    assert told == {(later, "card.issued"), (later, "card.entered")}
+    assert number not in str(told)
+
+
+async def test_events_of_another_sandbox_are_not_sent(
+    ctx: Context, new_sandbox: NewContext, receiver: Receiver
+) -> None:
+    await hooked(ctx, receiver.url)
+    await issued(await new_sandbox())
+    await issued(ctx)
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 1)
+        await asyncio.sleep(0.2)
+    assert receiver.received[0].event["source"] == f"/w/wld_{ctx.caller.world_id.hex}"
+    assert len(receiver.received) == 1
+
+
+async def test_they_are_sent_in_the_order_of_the_feed(ctx: Context, receiver: Receiver) -> None:
+    hook = await hooked(ctx, receiver.url)
+    for one in range(30):
+        await issued(ctx, f"FA{one:07}")
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 30)
+    positions = [one.event["position"] for one in receiver.received]
+    assert sorted(positions) == list(range(1, 31))
+    # eight are on the way at once, and overtake each other by no more than that
+    assert all(abs(place - position) <= 8 for place, position in enumerate(positions, 1))
+    assert [one.position for one in await history(ctx, hook)] == list(range(30, 0, -1))
+
+
+async def test_a_test_event_is_no_fact(ctx: Context, receiver: Receiver) -> None:
+    hook = await hooked(ctx, receiver.url, FactKind.ISSUED)
+    sent = await webhooks.test(ctx, hook.webhook.webhook_id)
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 1)
+    (event,) = receiver.verified_by(hook.secret)
+    assert (event["type"], event["subject"], event["position"]) == ("webhook.test", None, None)
+    assert event["id"] == f"tst_{sent.fact_id.hex}"
+    assert (await events.page(ctx, after=0, kinds=(), limit=10)).items == []
+
+
+# Secrets -------------------------------------------------------------------------------------------------------------
+
+
+async def test_after_a_rotation_both_secrets_verify(ctx: Context, receiver: Receiver) -> None:
+    hook = await hooked(ctx, receiver.url)
+    await issued(ctx)
+    new = await webhooks.rotate(ctx, hook.webhook.webhook_id, once())
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 1)
+    assert len(receiver.received[0].headers["webhook-signature"].split(" ")) == 2
+    for secret in (hook.secret, new.secret):
+        assert len(receiver.verified_by(secret)) == 1
+    assert hook.secret != new.secret
+
+
+# What fails ----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_fails_is_tried_again_with_the_same_bytes_until_it_arrives(ctx: Context) -> None:
+    async with receiving(failing_first(3)) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+        async with working(ctx.registry):
+            await until(lambda: len(receiver.received) == 4)
+            await asyncio.sleep(0.2)
+    assert len({(one.id, one.body) for one in receiver.received}) == 1
+    assert len(receiver.verified_by(hook.secret)) == 4
+    (delivery,) = await history(ctx, hook)
+    assert [one["status"] for one in delivery.attempts] == [500, 500, 500, 204]
+    assert delivery.state is DeliveryState.DELIVERED
+    waits = [later.at - earlier.at for earlier, later in zip(receiver.received, receiver.received[1:], strict=False)]
+    assert min(waits) >= 0.07  # a tenth of a second, and a fifth sooner
+
+
+async def test_after_the_last_try_of_the_table_it_has_failed_and_can_be_sent_again(ctx: Context) -> None:
+    async with receiving(failing_first(TRIES)) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+
+        async def failed() -> bool:
+            return await states(ctx, hook) == [DeliveryState.FAILED]
+
+        async with working(ctx.registry):
+            await until(failed)
+            assert len(receiver.received) == TRIES
+            (delivery,) = await history(ctx, hook)
+            again = await webhooks.replay(ctx, hook.webhook.webhook_id, delivery.fact_id)
+            assert again.state is DeliveryState.PENDING
+            await until(lambda: len(receiver.received) == TRIES + 1)
+            await asyncio.sleep(0.1)
+    assert len(receiver.ids) == 1
+    assert await states(ctx, hook) == [DeliveryState.DELIVERED]
+
+
+async def test_what_has_arrived_can_be_sent_again_with_the_same_id(ctx: Context, receiver: Receiver) -> None:
+    hook = await hooked(ctx, receiver.url)
+    await issued(ctx)
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 1)
+        await asyncio.sleep(0.1)
+        (delivery,) = await history(ctx, hook)
+        await webhooks.replay(ctx, hook.webhook.webhook_id, delivery.fact_id)
+        await until(lambda: len(receiver.received) == 2)
+    first, second = receiver.received
+    assert (first.id, first.body) == (second.id, second.body)
+
+
+async def test_retry_after_is_kept_to(ctx: Context) -> None:
+    slow = Pace(table=(timedelta(0), timedelta(hours=1)))
+    async with receiving(failing_first(2, Answer(status=503, headers={"retry-after": "1"}))) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+        async with working(ctx.registry, slow):
+            await until(lambda: len(receiver.received) == 3)
+    waits = [later.at - earlier.at for earlier, later in zip(receiver.received, receiver.received[1:], strict=False)]
+    assert all(1 <= wait < 2 for wait in waits)
+    assert len(receiver.verified_by(hook.secret)) == 3
+
+
+async def test_an_endpoint_that_is_gone_is_disabled_and_its_deliveries_wait_until_it_is_active_again(
+    ctx: Context,
+) -> None:
+    async with receiving(failing_first(1, Answer(status=410))) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+
+        async def disabled() -> bool:
+            return (await endpoint(ctx, hook)).state is EndpointState.DISABLED
+
+        async with working(ctx.registry):
+            await until(disabled)
+            await issued(ctx, "FA0000002")
+            await asyncio.sleep(0.3)
+            assert len(receiver.received) == 1
+            assert (await endpoint(ctx, hook)).disabled_reason is DisabledReason.GONE
+            assert await states(ctx, hook) == [DeliveryState.PENDING]
+            active = {"state": EndpointState.ACTIVE}
+            changed = await webhooks.change(ctx, hook.webhook.webhook_id, active, anywhere=True)
+            assert changed.disabled_reason is None
+            await until(lambda: len(receiver.ids) == 2)
+            await asyncio.sleep(0.2)
+    assert await states(ctx, hook) == 2 * [DeliveryState.DELIVERED]
+
+
+async def test_an_endpoint_that_does_nothing_but_fail_is_disabled(ctx: Context) -> None:
+    impatient = Pace(table=PACE.table, patience=timedelta(milliseconds=250))
+    async with receiving(lambda _: FAILED) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+
+        async def disabled() -> bool:
+            return (await endpoint(ctx, hook)).disabled_reason is DisabledReason.FAILING
+
+        async with working(ctx.registry, impatient):
+            await until(disabled)
+    assert len(receiver.received) < TRIES
+    assert await states(ctx, hook) == [DeliveryState.PENDING]
+
+
+async def test_one_success_makes_up_for_failures(ctx: Context) -> None:
+    impatient = Pace(table=PACE.table, patience=timedelta(milliseconds=250))
+    answers = [FAILED, FINE]
+
+    def in_turn(_: Received) -> Answer:
+        answers.append(answers.pop(0))
+        return answers[-1]
+
+    async with receiving(in_turn) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        async with working(ctx.registry, impatient):
+            for one in range(4):
+                await issued(ctx, f"FA000000{one}")
+                await until(lambda count=2 * one + 2: len(receiver.received) == count)
+                await asyncio.sleep(0.1)
+        assert (await endpoint(ctx, hook)).state is EndpointState.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "error"),
+    [
+        (Answer(status=302, headers={"location": "http://127.0.0.1:1/"}), 302, None),
+        (Answer(status=404), 404, None),
+        (Answer(after=5), None, "timeout"),
+    ],
+)
+async def test_what_else_is_a_failure(ctx: Context, answer: Answer, status: int | None, error: str | None) -> None:
+    hasty = Pace(table=(timedelta(0),), timeout=timedelta(milliseconds=300))
+    async with receiving(lambda _: answer) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+
+        async def failed() -> bool:
+            return await states(ctx, hook) == [DeliveryState.FAILED]
+
+        async with working(ctx.registry, hasty):
+            await until(failed)
+    (delivery,) = await history(ctx, hook)
+    (attempt,) = delivery.attempts
+    assert (attempt["status"], attempt["error"]) == (status, error)
+    assert len(receiver.received) == 1
+
+
+async def test_an_answer_without_an_end_is_not_waited_for(ctx: Context) -> None:
+    async with receiving(lambda _: Answer(status=200, never_ends=True)) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+
+        async def delivered() -> bool:
+            return await states(ctx, hook) == [DeliveryState.DELIVERED]
+
+        async with working(ctx.registry):
+            await until(delivered, seconds=1.5)
+    assert len(receiver.received) == 1
+
+
+async def test_a_dead_endpoint_is_told_apart_and_nobody_is_told_where_it_was(ctx: Context) -> None:
+    once_only = Pace(table=(timedelta(0),))
+    hook = await hooked(ctx, "http://127.0.0.1:1/nobody")
+    nameless = await hooked(ctx, "http://nobody.invalid/")
+    await issued(ctx)
+
+    async def failed() -> bool:
+        return [*await states(ctx, hook), *await states(ctx, nameless)] == 2 * [DeliveryState.FAILED]
+
+    async with working(ctx.registry, once_only):
+        await until(failed)
+    for one in (hook, nameless):
+        (delivery,) = await history(ctx, one)
+        (attempt,) = delivery.attempts
+        assert (attempt["status"], attempt["error"]) == (None, "connection-failed")
+
+
+# Isolation, several workers, death -----------------------------------------------------------------------------------
+
+
+async def test_dead_endpoints_delay_no_other(ctx: Context, receiver: Receiver) -> None:
+    patient = Pace(timeout=timedelta(seconds=15))
+    async with receiving(lambda _: Answer(after=60)) as dead:
+        for _ in range(3):
+            await hooked(ctx, dead.url)
+        hook = await hooked(ctx, receiver.url)
+        for one in range(20):
+            await issued(ctx, f"FA{one:07}")
+        async with working(ctx.registry, patient, dies=True):
+            await until(lambda: len(receiver.ids) == 20, seconds=5)
+        assert len(dead.received) == 24  # eight on the way to each
+    assert len(receiver.verified_by(hook.secret)) == 20
+
+
+async def test_what_hangs_at_an_endpoint_keeps_none_of_what_comes_later(ctx: Context) -> None:
+    slow = iter([Answer(after=60)])
+    async with receiving(lambda _: next(slow, FINE)) as receiver:
+        await hooked(ctx, receiver.url)
+        await issued(ctx)
+        async with working(ctx.registry, Pace(), dies=True):
+            await until(lambda: len(receiver.received) == 1)
+            await issued(ctx, "FA0000002")
+            await until(lambda: len(receiver.received) == 2, seconds=3)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one process
+async def test_two_workers_share_without_doubling(ctx: Context, other_worker: Context) -> None:
+    async with receiving(lambda _: Answer(after=0.02)) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        async with working(ctx.registry, Pace()), working(other_worker.registry, Pace()):
+            for one in range(60):
+                await issued(ctx if one % 2 else other_worker, f"FA{one:07}")
+            await until(lambda: len(receiver.ids) == 60)
+            await asyncio.sleep(0.3)
+    assert set(receiver.ids.values()) == {1}
+    assert await states(ctx, hook) == 60 * [DeliveryState.DELIVERED]
+
+
+async def test_what_a_worker_dies_with_is_sent_by_another_with_the_same_id(ctx: Context, other_worker: Context) -> None:
+    pace = Pace(lease=timedelta(milliseconds=500))
+    answers = iter([Answer(after=60)])
+    async with receiving(lambda _: next(answers, FINE)) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+        async with working(ctx.registry, pace, dies=True):
+            await until(lambda: len(receiver.received) == 1)
+        assert await states(ctx, hook) == [DeliveryState.PENDING]
+        async with working(other_worker.registry, pace):
+            await until(lambda: len(receiver.received) == 2)
+            await asyncio.sleep(0.1)
+    assert len({(one.id, one.body) for one in receiver.received}) == 1
+    assert receiver.received[1].at - receiver.received[0].at > 0.4
+    assert await states(ctx, hook) == [DeliveryState.DELIVERED]
+
+
+_LATER = text("UPDATE deliveries SET leased_until = now() - interval '1 second' WHERE webhook_id = :webhook_id")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # workers are apart on PostgreSQL
+async def test_what_a_killed_process_was_at_is_sent_when_its_lease_is_over(
+    ctx: Context, database_url: str, tmp_path: Path
+) -> None:
+    settings = {
+        "MIGCARD_DATABASE_URL": database_url,
+        "MIGCARD_MASTER_KEY": "11" * 32,
+        "MIGCARD_STATE_DIR": str(tmp_path),
+        "PATH": os.environ["PATH"],
+    }
+    answers = iter([Answer(after=60)])
+    async with receiving(lambda _: next(answers, FINE)) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+        command = str(Path(sys.executable).with_name("migcard"))
+        process = await asyncio.create_subprocess_exec(command, "worker", env=settings, cwd=tmp_path)
+        try:
+            await until(lambda: len(receiver.received) == 1, seconds=30)
+        finally:
+            process.kill()
+            await process.wait()
+        async with working(ctx.registry):
+            await asyncio.sleep(0.3)
+            assert len(receiver.received) == 1
+            await ctx.db.run(_LATER, webhook_id=hook.webhook.webhook_id)  # as if a minute had passed
+            await until(lambda: len(receiver.received) == 2)
+    assert len({(one.id, one.body) for one in receiver.received}) == 1
+    assert await states(ctx, hook) == [DeliveryState.DELIVERED]
+
+
+async def test_the_worker_delivers_beside_its_other_work_and_stops_when_told(ctx: Context, receiver: Receiver) -> None:
+    await hooked(ctx, receiver.url)
+    stop = asyncio.Event()
+    work = asyncio.create_task(loop.run(ctx.registry, stop, anywhere=True))
+    await issued(ctx)
+    await until(lambda: len(receiver.received) == 1)
+    stop.set()
+    await asyncio.wait_for(work, 10)
+
+
+# Addresses -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_name_that_leads_to_a_private_address_is_refused_when_something_is_sent(
+    ctx: Context, receiver: Receiver
+) -> None:
+    once_only = Pace(table=(timedelta(0),))
+    asked = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        if host == "receiver.example":  # not those that other tests have left
+            asked.append((host, port))
+        return ["127.0.0.1"]
+
+    hook = await hooked(ctx, f"http://receiver.example:{receiver.port}/")
+    await issued(ctx)
+
+    async def failed() -> bool:
+        return await states(ctx, hook) == [DeliveryState.FAILED]
+
+    async with working(ctx.registry, once_only, anywhere=False, resolve=resolve):
+        await until(failed)
+    (delivery,) = await history(ctx, hook)
+    assert delivery.attempts[0]["error"] == "address-refused"
+    assert (receiver.received, asked) == ([], [("receiver.example", receiver.port)])
+
+
+# Another world -------------------------------------------------------------------------------------------------------
+
+
+async def test_after_a_reset_the_webhook_goes_on_with_the_new_world(ctx: Context, receiver: Receiver) -> None:
+    hook = await hooked(ctx, receiver.url)
+    await issued(ctx)
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 1)
+        await asyncio.sleep(0.1)
+    await webhooks.change(ctx, hook.webhook.webhook_id, {"url": "http://127.0.0.1:1/"}, anywhere=True)
+    await issued(ctx, "FA0000002")
+    async with working(ctx.registry, Pace()):
+        await until(lambda: _has(ctx, hook, 2))
+    await sandboxes.reset(ctx)
+    await webhooks.change(ctx, hook.webhook.webhook_id, {"url": receiver.url}, anywhere=True)
+    assert await states(ctx, hook) == [DeliveryState.DELIVERED]  # what waited is dropped with its world
+    number = await issued(ctx, "FA0000003")
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 2)
+        await asyncio.sleep(0.2)
+    assert [one.event["subject"] for one in receiver.received[1:]] == [number]
+    assert receiver.received[1].event["position"] == 1
+
+
+async def _has(ctx: Context, hook: NewSecret, count: int) -> bool:
+    return len(await history(ctx, hook)) == count
+
+
+async def test_after_a_restore_only_what_happens_then_is_sent(ctx: Context, receiver: Receiver) -> None:
+    await issued(ctx)
+    await events.page(ctx, after=0, kinds=(), limit=1)  # gives it its place
+    await worlds.take_snapshot(ctx, None, "then", once())
+    while await loop.next_job(ctx.registry):
+        pass
+    hook = await hooked(ctx, receiver.url)
+    await issued(ctx, "FA0000002")
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 1)
+    (snapshot,) = await worlds.snapshots(ctx, None)
+    await worlds.restore(ctx, None, snapshot.snapshot_id, once())
+    while await loop.next_job(ctx.registry):
+        pass
+    number = await issued(ctx, "FA0000003")
+    async with working(ctx.registry):
+        await until(lambda: len(receiver.received) == 2)
+        await asyncio.sleep(0.2)
+    assert [one.event["subject"] for one in receiver.received[1:]] == [number]
+    assert len(receiver.verified_by(hook.secret)) == 2
