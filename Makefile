@@ -35,9 +35,10 @@ mutate: $(VENV)/.mutation ## Mutation testing of the rules of stay: are the test
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route, and calculations of stays
+bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route, stays, announcements and webhooks
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.stays
+	$(BIN)/python -m bench.announcements
 
 demo-reset: $(VENV)/.runtime ## Make the demo sandbox anew
 	@$(BIN)/migcard migrate

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from app.config import Settings
 from app.db import databases, schema
+from app.domain.events import FactKind
 from app.main import open_registry
-from app.services import announcing, clocks, events
+from app.services import announcing, clocks, events, webhooks
 from app.services.access import Context, Registry
 from app.services.clocks import Target
 from app.services.idempotency import Attempt
@@ -21,9 +22,11 @@ from app.worker import loop as worker
 from bench import load, open_cards
 from bench.serving import MASTER_KEY
 from tests.postgresql import server
+from tests.worker.receiver import Receiver, receiving, until
 
 _CARDS = int(os.environ.get("BENCH_OPEN_CARDS", "100000"))
 _PAGES = 500
+_DELIVERIES = 5_000
 _OUT = Console(highlight=False, soft_wrap=True)
 _ONCE = Attempt(key=None, operation="bench", body=b"")
 
@@ -46,12 +49,17 @@ async def _measure(url: str, key: str) -> None:
     await announcing.place_all(await _caller(house, key))
     _tell("facts placed, and what is due on their cards written down", _CARDS, began)
 
-    began = time.perf_counter()
-    job = await clocks.advance(await _caller(house, key), Target(by=timedelta(days=365)), _ONCE)
-    while await worker.next_job(house):
-        pass
-    fed = await announcing.catch_up(await _caller(house, key))
-    _tell(f"announcements of a year{'' if isinstance(job, clocks.Advance) else ', as a job'}", fed - _CARDS, began)
+    async with receiving() as receiver:
+        await webhooks.create(
+            await _caller(house, key),
+            url=receiver.url,
+            types=[FactKind.STAY_ENDED],
+            description=None,
+            anywhere=True,
+            attempt=_ONCE,
+        )
+        await _advance(house, key)
+        await _deliver(house, receiver)
 
     began, after = time.perf_counter(), 0
     for _ in range(_PAGES):
@@ -59,6 +67,25 @@ async def _measure(url: str, key: str) -> None:
     _tell("events read from the feed by the hundred", after, began)
     _OUT.print(f"memory {before:.0f} MB before, at most {_megabytes():.0f} MB")
     await db.close()
+
+
+async def _advance(house: Registry, key: str) -> None:
+    began = time.perf_counter()
+    job = await clocks.advance(await _caller(house, key), Target(by=timedelta(days=365)), _ONCE)
+    while await worker.next_job(house):
+        pass
+    fed = await announcing.catch_up(await _caller(house, key))
+    _tell(f"announcements of a year{'' if isinstance(job, clocks.Advance) else ', as a job'}", fed - _CARDS, began)
+
+
+async def _deliver(house: Registry, receiver: Receiver) -> None:
+    """Send to a receiver in the same process, so that its work is counted too."""
+    began, stop = time.perf_counter(), asyncio.Event()
+    working = asyncio.create_task(worker.run(house, stop, anywhere=True))
+    await until(lambda: len(receiver.received) >= min(_CARDS, _DELIVERIES), seconds=600)
+    _tell("webhooks delivered to one endpoint", len(receiver.received), began)
+    stop.set()
+    await working
 
 
 async def _caller(house: Registry, key: str) -> Context:

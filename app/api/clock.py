@@ -15,7 +15,6 @@ from app.api.jobs import JobOut, accepted
 from app.api.operations import Audience, attempt, operation, replayed
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
-from app.db.jobs import Job
 from app.domain.clock import MAX_SPEED, MOSCOW, Mode, read_duration
 from app.domain.events import FactKind
 from app.services import clocks
@@ -147,8 +146,8 @@ async def advance(request: Request, body: Annotated[AdvanceIn, Body(openapi_exam
     """
     target = Target(to=body.to, by=read_duration(body.by) if body.by is not None else None, dry_run=bool(body.dry_run))
     moved = await clocks.advance(context(request), target, await attempt(request, "advanceClock"))
-    if isinstance(moved, Job):
-        return await accepted(request, moved)
+    if isinstance(moved, tuple):
+        return await accepted(request, *moved)
     return Response(to_json(clocks.as_answer(moved)), headers=replayed(moved.replayed), media_type=render.JSON)
 
 

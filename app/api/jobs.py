@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.api import render
 from app.api.openapi import Problem
-from app.api.operations import LONGEST_WAIT, PREFER, Audience, operation
+from app.api.operations import LONGEST_WAIT, PREFER, Audience, operation, replayed
 from app.api.paging import id_cursor, id_position
 from app.api.problems import failed, refused
 from app.api.security import ScopedRoute, context
@@ -105,10 +105,10 @@ async def cancel(request: Request, job: JobId) -> Response:
     return Response(to_json(_members(request, cancelled)), media_type=render.JSON)
 
 
-async def accepted(request: Request, job: Job) -> Response:
+async def accepted(request: Request, job: Job, again: bool) -> Response:  # noqa: FBT001  of a repeat
     """Answer with a job, held as long as the client prefers."""
     job = await _awaited(request, job)
-    headers = {"Location": f"/v1/jobs/{_text(job)}"}
+    headers = {"Location": f"/v1/jobs/{_text(job)}", **replayed(again)}
     return Response(to_json(_members(request, job)), 202, headers, render.JSON)
 
 

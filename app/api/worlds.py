@@ -13,10 +13,9 @@ from app.api import render
 from app.api.examples import Examples, example
 from app.api.fields import Text
 from app.api.jobs import JobOut, accepted
-from app.api.operations import Audience, attempt, operation, replayed
+from app.api.operations import Audience, attempt, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
-from app.db.jobs import Job
 from app.services import worlds
 from app.services.access import Scope
 
@@ -100,7 +99,7 @@ async def fork(
     much, and then null.
     """
     once = await attempt(request, "forkSandbox")
-    return await _accepted(request, *await worlds.fork(context(request), _id_of(sandbox), body.name, once))
+    return await accepted(request, *await worlds.fork(context(request), _id_of(sandbox), body.name, once))
 
 
 @router.post(
@@ -123,7 +122,7 @@ async def take_snapshot(
 ) -> Response:
     """The job's `result` is the snapshot. It outlives a reset of the sandbox, and goes with the sandbox."""
     once = await attempt(request, "takeSnapshot")
-    return await _accepted(request, *await worlds.take_snapshot(context(request), _id_of(sandbox), body.name, once))
+    return await accepted(request, *await worlds.take_snapshot(context(request), _id_of(sandbox), body.name, once))
 
 
 @router.get(
@@ -190,14 +189,8 @@ async def restore(
     """
     once = await attempt(request, "restoreSnapshot")
     job, again = await worlds.restore(context(request), _id_of(sandbox), UUID(body.snapshot[4:]), once)
-    return await _accepted(request, job, again)
+    return await accepted(request, job, again)
 
 
 def _id_of(sandbox: str) -> UUID | None:
     return None if sandbox == "current" else UUID(sandbox[4:])
-
-
-async def _accepted(request: Request, job: Job, again: bool) -> Response:  # noqa: FBT001  of a repeat
-    answer = await accepted(request, job)
-    answer.headers.update(replayed(again))
-    return answer

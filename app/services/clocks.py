@@ -116,8 +116,8 @@ def _read_time(answer: Mapping[str, Any]) -> Time:
 
 
 @unit_of_work
-async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | Job:
-    """Move the clock, and announce what falls due on the way; a large move becomes a job.
+async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | tuple[Job, bool]:
+    """Move the clock, and announce what falls due on the way; a large move becomes a job, told with whether a repeat.
 
     Conflict `clock-backwards`, `clock-is-real`, `clock-advancing`, or `nothing-due`. A dry run tells what would fall
     due, no more.
@@ -125,7 +125,7 @@ async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | J
     read = await ctx.read(HERE, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
         answer = repeat["replay_answer"]
-        return await jobs.show(ctx, UUID(answer["job"])) if "job" in answer else _read_advance(answer)
+        return (await jobs.show(ctx, UUID(answer["job"])), True) if "job" in answer else _read_advance(answer)
     clock, begins = ctx.caller.clock, read.instant
     if clock.mode is Mode.SYSTEM:
         raise Conflict("clock-is-real")
@@ -137,7 +137,7 @@ async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | J
         asked = {"from": begins.isoformat(), "to": to and to.isoformat(), "dry_run": target.dry_run}
         job, step = jobs.begin(ctx, read, ADVANCE, asked)
         await _store(ctx, clock, [step, *remember(ctx, read, attempt, answer={"job": str(job.job_id)})])
-        return job
+        return job, False
     await announcing.catch_up(ctx)
     told = await _told(ctx, begins, to or await _next(ctx, begins), dry_run=target.dry_run)
     moved = clock if told.dry_run else clock.advance(told.now, real=read.real_now)

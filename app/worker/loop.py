@@ -32,7 +32,7 @@ HANDLERS: Mapping[str, Handler] = {
 
 
 Work = Callable[[Registry], Awaitable[bool]]
-"""A round of something; tells whether there was anything to do."""
+"""A round of something; tells whether there may be more to do at once."""
 
 
 async def run(registry: Registry, stop: asyncio.Event, *, anywhere: bool) -> None:
@@ -71,18 +71,18 @@ async def _again_and_again(name: str, work: Work, registry: Registry, stop: asyn
 
 
 async def announce_everywhere(registry: Registry) -> bool:
-    """Bring the feed of every sandbox up to its present instant; tells whether there was anything to do."""
-    busy = False
+    """Bring the feed of every sandbox up to its present instant: a round leaves nothing to do at once."""
     for sandbox_id in await sandboxes.with_something_due(registry):
         ctx = await acting_in(registry, sandbox_id)
         if ctx is None:
             continue
         try:
             await announcing.catch_up(ctx)
-        except Refusal:  # the sandbox has gone meanwhile
+        except (Refusal, Busy):  # the sandbox has gone meanwhile, or somebody else is at it
             continue
-        busy = True
-    return busy
+        except Exception as error:  # noqa: BLE001  what one sandbox fails on must not hold up the others
+            _LOG.error("%s in announcing %s", type(error).__name__, sandbox_id)
+    return False
 
 
 async def next_job(registry: Registry) -> bool:

@@ -63,17 +63,39 @@ def served(url: str, folder: Path, **variables: str) -> Iterator[Served]:
         server.kill()
 
 
+@dataclass(slots=True)
+class Workers:
+    """Workers beside servers on the same database."""
+
+    variables: Mapping[str, str]
+    processes: list[subprocess.Popen[bytes]]
+
+    def kill(self, place: int) -> None:
+        """End one as a power cut would."""
+        self.processes[place].kill()
+        self.processes[place].wait()
+
+    def replace(self, place: int) -> None:
+        """Kill one, and let another take its place."""
+        self.kill(place)
+        self.processes[place] = _worker(self.variables)
+
+
 @contextmanager
-def working(url: str, folder: Path, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Let so many workers work beside servers on the same database."""
-    command = [str(Path(sys.executable).with_name("migcard")), "worker"]
-    workers = [subprocess.Popen(command, env=environment(url, folder)) for _ in range(count)]  # noqa: S603  our own
+def working(url: str, folder: Path, count: int) -> Iterator[Workers]:
+    """Let so many workers work until the end of the test."""
+    variables = environment(url, folder)
+    workers = Workers(variables, [_worker(variables) for _ in range(count)])
     try:
         yield workers
     finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
+        for place in range(count):
+            workers.kill(place)
+
+
+def _worker(variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    command = [str(Path(sys.executable).with_name("migcard")), "worker"]
+    return subprocess.Popen(command, env=variables)  # noqa: S603  our own command
 
 
 def _start(port: int, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:

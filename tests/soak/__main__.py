@@ -4,10 +4,10 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.soak import stays
+from tests.soak import crashes, stays
 
 SCALES = ("small", "full")
-PROOFS: tuple[Callable[[str], bool], ...] = (stays.prove,)
+PROOFS: tuple[Callable[[str], bool], ...] = (stays.prove, crashes.prove)
 
 
 def main() -> int:
