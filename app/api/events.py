@@ -1,6 +1,7 @@
 """The feed: what happened and what fell due, as CloudEvents, page by page or as a stream."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from datetime import datetime
@@ -31,6 +32,7 @@ _PATIENCE = 30
 """Seconds: between looks for something new, between signs of life, until a reader that takes nothing is left."""
 
 _LATEST = 2**63 - 1
+_CURSOR = re.compile(r"([0-9]{1,19})(?:-([0-9a-f]{8}))?", re.ASCII)
 
 
 class EventData(Told):
@@ -69,7 +71,7 @@ class EventsOut(Told):
 
 
 After = Annotated[
-    str | None, Query(max_length=20, description="`next` of the page before; the beginning, when absent.")
+    str | None, Query(max_length=40, description="`next` of the page before; the beginning, when absent.")
 ]
 UntilIdle = Annotated[
     bool, Query(description="End when everything is told, instead of waiting for more.", examples=[True])
@@ -96,9 +98,10 @@ async def listing(
 ) -> Response:
     """Each event once, in one order without gaps; what is read once stands there for ever."""
     ctx = context(request)
-    page = await events.page(ctx, after=_position(after), kinds=frozenset(types), limit=limit)
+    position, world = _place(after)
+    page = await events.page(ctx, after=position, kinds=frozenset(types), limit=limit, world=world)
     items = [to_json(events.cloud_event(ctx, row)) for row in page.items]
-    return Response(render.page(items, str(page.last)), media_type=render.JSON)
+    return Response(render.page(items, _cursor(ctx, page.last)), media_type=render.JSON)
 
 
 _STREAM = operation(
@@ -120,12 +123,14 @@ async def stream(
     request: Request,
     after: After = None,
     types: Types = [],  # noqa: B006
-    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
     until_idle: UntilIdle = False,  # noqa: FBT002  a parameter of the address
 ) -> Response:
     """Browsers' EventSource resumes by itself with Last-Event-ID. A comment every 15 seconds shows that it lives."""
     ctx = context(request)
-    position = _position(last_event_id or after)
+    position, world = _place(last_event_id or after)
+    # what is wrong with the place is told before the stream begins
+    await events.page(ctx, after=position, kinds=(), limit=1, world=world)
     frames = _frames(ctx, position, frozenset(types), until_idle=until_idle)
     return _EventStream(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
@@ -145,12 +150,12 @@ class _EventStream(EventSourceResponse):
 async def _frames(
     ctx: Context, position: int, kinds: Collection[FactKind], *, until_idle: bool
 ) -> AsyncIterator[bytes]:
-    """Tell events as they come, until the key is no longer good."""
-    quiet = 0.0
+    """Tell events as they come, until the key is no longer good or the sandbox points to another world."""
+    told_at, world = asyncio.get_running_loop().time(), events.mark(ctx)
     while True:
         try:
             ctx = await ctx.again()
-            page = await events.page(ctx, after=position, kinds=kinds, limit=100)
+            page = await events.page(ctx, after=position, kinds=kinds, limit=100, world=world)
         except (Busy, Unavailable):
             await asyncio.sleep(_LOOK)
             continue
@@ -158,24 +163,33 @@ async def _frames(
             return
         for row in page.items:
             yield format_sse_event(
-                id=str(row["position"]), event=row["kind"], data_str=to_json(events.cloud_event(ctx, row)).decode()
+                id=_cursor(ctx, row["position"]),
+                event=row["kind"],
+                data_str=to_json(events.cloud_event(ctx, row)).decode(),
             )
         moved, position = page.last > position, page.last
+        now = asyncio.get_running_loop().time()
+        if page.items:
+            told_at = now
+        elif now - told_at >= _HEARTBEAT:
+            told_at = now
+            yield KEEPALIVE_COMMENT
         if moved:
-            quiet = 0.0
             continue
         if until_idle:
             return
         await asyncio.sleep(_LOOK)
-        quiet += _LOOK
-        if quiet >= _HEARTBEAT:
-            quiet = 0.0
-            yield KEEPALIVE_COMMENT
 
 
-def _position(after: str | None) -> int:
+def _cursor(ctx: Context, position: int) -> str:
+    return f"{position}-{events.mark(ctx)}"
+
+
+def _place(after: str | None) -> tuple[int, str | None]:
+    """Read a cursor, or a bare position: a place in the feed, and the mark of its world where it has one."""
     if after is None:
-        return 0
-    if not (after.isascii() and after.isdigit()) or int(after) > _LATEST:
+        return 0, None
+    found = _CURSOR.fullmatch(after)
+    if found is None or int(found[1]) > _LATEST:
         raise violation("/after", "cursor-invalid")
-    return int(after)
+    return int(found[1]), found[2]

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Integer, Text, and_, bindparam
 from app.db.engine import Row, Session
 from app.db.scoped import SANDBOX, in_sandbox
 from app.db.tables import jobs
-from app.db.types import Instant, Json
+from app.db.types import Instant, Json, RealNow
 
 
 class JobState(StrEnum):
@@ -47,11 +47,13 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    attempts: int
+    """How often it was taken: whoever took it last has it."""
     told_at: datetime
     """When this was read."""
 
 
-_COLUMNS = tuple(column for column in jobs.c if column.name not in {"leased_until", "attempts"})
+_COLUMNS = tuple(column for column in jobs.c if column.name != "leased_until")
 _NAMES = tuple(column.name for column in _COLUMNS)
 
 
@@ -80,6 +82,20 @@ OF_KIND_UNDER_WAY = in_sandbox(
     .where(jobs.c.sandbox_id == SANDBOX, jobs.c.kind == bindparam("kind", type_=Text()), _UNDER_WAY)
     .limit(1)
 )
+
+CLOCK_ADVANCE = "clock.advance"
+"""The kind of a large move of the clock."""
+
+CANCEL_MOVES = (
+    update(jobs)
+    .where(
+        jobs.c.sandbox_id == bindparam("of_sandbox_id", type_=jobs.c.sandbox_id.type),
+        jobs.c.kind == literal_column(f"'{CLOCK_ADVANCE}'"),
+        _UNDER_WAY,
+    )
+    .values(state=JobState.CANCELLED.value, finished_at=RealNow())
+)
+"""Cancel the moves of a clock that the sandbox leaves behind."""
 
 CANCEL = (
     update(jobs)
@@ -127,7 +143,10 @@ _GIVE_UP = (
     .values(state=JobState.FAILED.value, problem=bindparam("to_problem", type_=Json()), finished_at=_REAL)
 )
 _MINE = update(jobs).where(
-    jobs.c.job_id == bindparam("of_job_id", type_=jobs.c.job_id.type), jobs.c.state == JobState.RUNNING.value
+    jobs.c.job_id == bindparam("of_job_id", type_=jobs.c.job_id.type),
+    jobs.c.state == JobState.RUNNING.value,
+    # whoever was thought dead and is only slow has no say any more
+    jobs.c.attempts == bindparam("of_attempts", type_=Integer()),
 )
 _PROGRESS = _MINE.values(
     done=bindparam("to_done", type_=BigInteger()),
@@ -153,21 +172,21 @@ async def claim(db: Session, *, real: datetime, until: datetime) -> Job | None:
 
 
 async def keep(
-    db: Session, job_id: UUID, *, done: int, total: int | None, counts: Mapping[str, int] | None, until: datetime
+    db: Session, job: Job, *, done: int, total: int | None, counts: Mapping[str, int] | None, until: datetime
 ) -> bool:
-    """Say how far a job is, and keep it until `until`; False when it was cancelled meanwhile."""
+    """Say how far a job is, and keep it until `until`; False when it was cancelled meanwhile, or taken over."""
     values = {"to_done": done, "to_total": total, "to_counts": counts, "until": until}
-    return await db.run(_PROGRESS, of_job_id=job_id, **values) == 1
+    return await db.run(_PROGRESS, **_mine(job), **values) == 1
 
 
-async def note(db: Session, job_id: UUID, result: Mapping[str, Any]) -> None:
+async def note(db: Session, job: Job, result: Mapping[str, Any]) -> None:
     """Keep what a job has found out so far."""
-    await db.run(_NOTE, of_job_id=job_id, to_result=result)
+    await db.run(_NOTE, **_mine(job), to_result=result)
 
 
 async def finish(
     db: Session,
-    job_id: UUID,
+    job: Job,
     state: JobState,
     *,
     real: datetime,
@@ -175,6 +194,10 @@ async def finish(
     sealed: bytes | None = None,
     problem: Mapping[str, Any] | None = None,
 ) -> bool:
-    """End a job that is under way; False when it has ended already, or was cancelled."""
+    """End a job that is under way; False when it has ended already, was cancelled, or taken over."""
     values = {"to_state": state.value, "to_result": result, "to_sealed": sealed, "to_problem": problem, "real": real}
-    return await db.run(_FINISH, of_job_id=job_id, **values) == 1
+    return await db.run(_FINISH, **_mine(job), **values) == 1
+
+
+def _mine(job: Job) -> dict[str, object]:
+    return {"of_job_id": job.job_id, "of_attempts": job.attempts}

@@ -223,12 +223,12 @@ class PurposeChange(Change):
 
     def _applied(self, case: Case) -> Changed:
         card, personal = case.card, case.personal
-        basis = self.basis or card.basis
+        begun = [one for one in grounds_of(card, personal) if first_day(one) <= self.effective_on]
+        former = begun[latest(begun)]
+        basis = self.basis or former.basis  # of that day, which a later extension or payment does not change
         require_visa(basis, personal.visa)
         if card.entered_on is None:
             return _one(FactKind.CHANGED, replace(card, purpose=self.purpose, basis=basis), personal)
-        begun = [one for one in grounds_of(card, personal) if first_day(one) <= self.effective_on]
-        former = begun[latest(begun)]
         if former.basis is not basis:  # what was paid for or granted on another basis gives nothing on this one
             former = first_ground(replace(card, basis=basis), personal)
         ground = replace(former, begins_on=self.effective_on, purpose=self.purpose)

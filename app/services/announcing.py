@@ -54,11 +54,15 @@ async def catch_up(ctx: Context, *, at_once: bool = False) -> int:
     return fed
 
 
-async def place_all(ctx: Context, *, most: int | None = None) -> None:
-    """Give every fact its place, and write down what falls due on the cards concerned; `most` batches of them."""
+async def place_all(ctx: Context, *, most: int | None = None) -> bool:
+    """Give every fact its place, and write down what falls due on the cards concerned.
+
+    With `most` no more than so many batches of them; tells whether nothing is left.
+    """
     for _ in count() if most is None else range(most):
         if not await _place(ctx):
-            return
+            return True
+    return False
 
 
 async def plan_anew(ctx: Context) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db import feed
-from app.db.jobs import Job
+from app.db.jobs import CLOCK_ADVANCE, Job
 from app.db.sandboxes import clock_columns
 from app.db.scoped import HERE
 from app.db.tables import sandboxes
@@ -20,12 +20,12 @@ from app.services.idempotency import Attempt, earlier, remember
 from app.services.jobs import Finished, Progress
 
 OK = 200
-ADVANCE = "clock.advance"
-"""The kind of job that a large move of the clock becomes."""
+ADVANCE = CLOCK_ADVANCE
 
 _FACTS_AT_ONCE = 5_000
 _DUES_AT_ONCE = 10_000
 """What is thought about and announced while a client waits, a second or two; more is a job."""
+_BATCHES_BETWEEN_BEATS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +150,8 @@ async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | t
 async def finish_advance(ctx: Context, progress: Progress) -> Finished:
     """Do a large move of the clock, as a job: think, move, announce. What was told once is told again after a crash."""
     job = progress.job
-    await announcing.place_all(ctx)
+    while not await announcing.place_all(ctx, most=_BATCHES_BETWEEN_BEATS):
+        await progress.keep(0)
     if job.result is None:
         begins, asked_to = datetime.fromisoformat(job.asked["from"]), job.asked["to"]
         to = datetime.fromisoformat(asked_to) if asked_to else await _next(ctx, begins)

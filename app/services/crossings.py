@@ -106,8 +106,9 @@ def _is_named(given_names: str, known: Holder) -> bool:
 
 
 def _card_to_use(cards: Sequence[Row], direction: Direction, told: Report) -> str | None:
-    """Choose the card that a crossing is about, of several that fit alike the latest."""
+    """Choose the card that a crossing is about, of several that fit alike the latest that was there by then."""
     known = sorted((row for row in cards if row["card_number"]), key=itemgetter("card_declared_at"), reverse=True)
+    known.sort(key=lambda row: row["card_declared_at"] > told.crossing.occurred_at)
     ranked = [(rank, row) for row in known if (rank := _rank(row, direction, told)) is not None]
     best = min(ranked, key=itemgetter(0), default=None)
     return best[1]["card_number"] if best else None

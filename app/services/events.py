@@ -28,13 +28,15 @@ _WITH_REASON = ANNOUNCEMENTS | CROSSINGS | {FactKind.DUTY_MET}
 
 
 @unit_of_work
-async def page(ctx: Context, *, after: int, kinds: Collection[FactKind], limit: int) -> EventPage:
+async def page(
+    ctx: Context, *, after: int, kinds: Collection[FactKind], limit: int, world: str | None = None
+) -> EventPage:
     """Tell what follows a place in the feed; with `kinds` only events of these.
 
-    Conflict `feed-restarted` for a place that the feed does not have: it is that of a world before this one.
+    Conflict `feed-restarted` for a place in the feed of another world, by its mark `world`, or beyond the end.
     """
     fed = await announcing.catch_up(ctx, at_once=True)
-    if fed < after:
+    if fed < after or world not in {None, mark(ctx)}:
         raise Conflict("feed-restarted")
     if fed == after:
         return EventPage([], after)
@@ -46,6 +48,11 @@ async def page(ctx: Context, *, after: int, kinds: Collection[FactKind], limit: 
         to, read = fed, await ctx.read(feed.PAGE, after=after, limit=limit)
     last = read.rows[-1]["position"] if read.rows else to
     return EventPage(read.rows, last if len(read.rows) == limit else max(last, to))
+
+
+def mark(ctx: Context) -> str:
+    """Tell the world of a place in the feed: a restored sandbox has another one, with other facts at that place."""
+    return ctx.caller.world_id.hex[-8:]
 
 
 def cloud_event(ctx: Context, row: Row) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def begin(ctx: Context, read: Read, kind: str, asked: Mapping[str, Any]) -> tupl
         created_at=read.real_now,
         started_at=None,
         finished_at=None,
+        attempts=0,
         told_at=read.real_now,
     )
     step = added(
@@ -116,21 +117,19 @@ class Progress:
         """Say how far the job is; CancelledError when nobody wants it any more."""
         self.done = done
         until = await sandboxes.real_now(self.registry.db) + _LEASE
-        kept = await rows.keep(
-            self.registry.db, self.job.job_id, done=done, total=total, counts=self.counts, until=until
-        )
+        kept = await rows.keep(self.registry.db, self.job, done=done, total=total, counts=self.counts, until=until)
         if not kept:
             raise CancelledError
 
     async def note(self, result: Mapping[str, Any]) -> None:
         """Keep what the answer will be, so that a process that takes the job over need not find it out again."""
-        await rows.note(self.registry.db, self.job.job_id, result)
+        await rows.note(self.registry.db, self.job, result)
 
     async def finish(self, unit: Session, finished: "Finished") -> None:
         """End the job in the transaction of its last step: both or neither. CancelledError when it is over already."""
         real = await sandboxes.real_now(unit)
         if not await rows.finish(
-            unit, self.job.job_id, JobState.DONE, real=real, result=finished.result, sealed=finished.sealed
+            unit, self.job, JobState.DONE, real=real, result=finished.result, sealed=finished.sealed
         ):
             raise CancelledError
 
@@ -163,11 +162,11 @@ async def work_on_next(registry: Registry, handlers: Mapping[str, Handler]) -> b
         return True
     except Refusal as refusal:
         state, problem = JobState.FAILED, _problem(refusal)
-        await rows.finish(registry.db, job.job_id, state, real=await sandboxes.real_now(registry.db), problem=problem)
+        await rows.finish(registry.db, job, state, real=await sandboxes.real_now(registry.db), problem=problem)
     else:
         await rows.finish(
             registry.db,
-            job.job_id,
+            job,
             JobState.DONE,
             real=await sandboxes.real_now(registry.db),
             result=finished.result,

@@ -22,6 +22,8 @@ from app.services.access import Context, Read
 from app.services.judging import other_steps
 from app.services.recording import card_step, fact_steps
 
+_TAKEN_BACK = frozenset({FactKind.WITHDRAWN, FactKind.SUPERSEDED})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unjoined:
@@ -86,9 +88,9 @@ def as_it_was_then(report: Report, card: Card, told: Sequence[Row]) -> Report:
     if card.state not in {State.WITHDRAWN, State.SUPERSEDED}:
         return report
     at = report.crossing.occurred_at
+    stood = [row for row in told if row["kind"] not in _TAKEN_BACK or row["occurred_at"] <= at]
     # an entry may lie before its card was made out, which is judged as it was made out
-    as_of = max(at, card.declared_at)
-    then = past([journal.recorded(row) for row in told], as_of=as_of, known_at=None)
+    then = past([journal.recorded(row) for row in stood], as_of=max(at, card.declared_at), known_at=None)
     return replace(report, status=card_of_past(then).status_at(at)) if then else report
 
 

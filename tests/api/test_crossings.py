@@ -162,6 +162,25 @@ async def test_an_entry_before_the_supersession_is_uploaded_after_it(client: Asy
     assert (refused["reason"], refused["card"]["number"]) == ("already_inside", number)
 
 
+async def test_a_late_scan_by_passport_is_about_the_declaration_that_was_there_then(client: AsyncClient) -> None:
+    first = await declare(client)
+    await client.post("/v1/clock/advance", json={"to": "2026-12-20T09:00:00Z"})
+    later = await declare(client, intended={"from": "2027-01-10"})
+    for direction, day in (("entry", "10"), ("exit", "18")):
+        at = f"2026-12-{day}T09:00:00Z"
+        told = await cross(client, direction=direction, document=SEEN, source="late_upload", occurred_at=at)
+        assert told["card"]["number"] == first
+    assert (await client.get(f"/v1/cards/{later}")).json()["status"] == "declared"
+
+
+async def test_an_entry_before_a_withdrawal_of_the_same_instant_is_admitted_in_hindsight(client: AsyncClient) -> None:
+    number = await declare(client)
+    body = {"kind": "withdrawal", "reason": "changed plans"}
+    await client.post(f"/v1/cards/{number}/changes", json=body, headers={"If-Match": "*"})
+    told = await on_card(client, number, "entry", source="late_upload", occurred_at="2026-12-01T01:00:00Z")
+    assert (told["decision"], told["card"]["status"]) == ("admit", "active")
+
+
 async def test_whoever_shows_a_later_declaration_at_the_exit_leaves_on_the_open_card(client: AsyncClient) -> None:
     inside = (await client.post("/v1/cards", json=entering())).json()["number"]
     later = await declare(client)

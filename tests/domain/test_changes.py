@@ -521,3 +521,15 @@ def test_whoever_will_not_come_withdraws() -> None:
     done = apply(WITHDRAWAL, declared)
     assert told(done) == [FactKind.WITHDRAWN]
     assert done.card == replace(declared, version=2, state=State.WITHDRAWN)
+
+
+def test_a_purpose_changed_in_hindsight_keeps_the_basis_of_its_day() -> None:
+    by_visa = Ground(begins_on=None, basis=Basis.VISA, purpose=Purpose.TOURISM, visa_until=date(2026, 12, 20))
+    paid = Ground(begins_on=date(2026, 12, 23), basis=Basis.PATENT, purpose=Purpose.TOURISM, until=date(2027, 1, 22))
+    made = card(State.ACTIVE, basis=Basis.PATENT, grounds=(by_visa, paid))
+    person = personal(visa=visa(valid_until=date(2026, 12, 20)))
+    change = PurposeChange(effective_on=date(2026, 12, 15), reason="asked for", purpose=Purpose.EMPLOYMENT)
+    done = apply(change, made, person, at="2026-12-25 10:00")
+    new = next(one for one in done.card.grounds if one.begins_on == date(2026, 12, 15))
+    assert (new.basis, new.purpose, new.last_day) == (Basis.VISA, Purpose.EMPLOYMENT, date(2026, 12, 20))
+    assert (done.card.basis, done.card.purpose) == (Basis.PATENT, Purpose.EMPLOYMENT)
