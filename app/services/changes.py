@@ -36,6 +36,7 @@ from app.domain.history import fact
 from app.domain.identity import BirthDate, person_key
 from app.domain.transitions import Action, next_state
 from app.policies import reference
+from app.services import joining
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.cards import Shown, version_of
 from app.services.documents import (
@@ -48,7 +49,6 @@ from app.services.documents import (
     visa_hash,
 )
 from app.services.idempotency import Attempt, earlier, first_instant, remember
-from app.services.judging import other_steps
 from app.services.recording import Salt, fact_steps, seal, store
 
 MakeChange = Callable[[Card, date, UUID], Change]
@@ -158,7 +158,7 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
         _card_step(ctx, held, after, clear if sealed else None, await _true_visa(ctx, held, change, done.personal)),
         *fact_steps(ctx, read.real_now, [teller], card.traveller_id, personal=sealed),
         *fact_steps(ctx, read.real_now, others, card.traveller_id),
-        *await other_steps(ctx, read, before=card, after=after),
+        *await joining.steps_after(ctx, read, card, after),
         *remember(ctx, read, attempt, card=(after.number, after.version)),
     ]
     await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])

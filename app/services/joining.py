@@ -223,6 +223,15 @@ async def effect_steps(ctx: Context, read: Read, effects: Sequence[Effect]) -> l
     return steps
 
 
+async def steps_after(ctx: Context, read: Read, before: Card, after: Card) -> list[Step]:
+    """Do what follows from another stay on a card: entries that have waited, and the end of the open card's stay."""
+    own, effects = CardStay.of(after), list[Effect]()
+    if own != CardStay.of(before):
+        stays = [*rows.other_card_stays(read.rows), *([own] if own else [])]
+        effects = await set_free(ctx, read, stays, await unjoined(ctx, after), paper_taken=False)
+    return [*await effect_steps(ctx, read, effects), *await judged_steps(ctx, read, before, after, effects)]
+
+
 async def judged_steps(ctx: Context, read: Read, before: Card, after: Card, effects: Sequence[Effect]) -> list[Step]:
     """Judge the traveller's open card anew by all stays that have changed."""
     if effects:

@@ -181,6 +181,17 @@ async def test_an_entry_before_a_withdrawal_of_the_same_instant_is_admitted_in_h
     assert (told["decision"], told["card"]["status"]) == ("admit", "active")
 
 
+async def test_an_entry_that_waits_takes_effect_when_the_card_in_its_way_is_annulled(client: AsyncClient) -> None:
+    wrong = (await client.post("/v1/cards", json=entering(at="2026-11-01T09:00:00Z"))).json()["number"]
+    right = await declare(client)
+    told = await on_card(client, right, "entry", source="late_upload", occurred_at="2026-11-20T09:00:00Z")
+    assert told["flags"] == ["already_inside"]
+    body = {"kind": "annulment", "reason": "another person's"}
+    assert (await client.post(f"/v1/cards/{wrong}/changes", json=body, headers={"If-Match": "*"})).status_code == 201
+    card = (await client.get(f"/v1/cards/{right}")).json()
+    assert (card["status"], card["entered"]["on"]) == ("active", "2026-11-20")
+
+
 async def test_whoever_shows_a_later_declaration_at_the_exit_leaves_on_the_open_card(client: AsyncClient) -> None:
     inside = (await client.post("/v1/cards", json=entering())).json()["number"]
     later = await declare(client)
