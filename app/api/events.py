@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Message, Send
@@ -70,13 +70,30 @@ class EventsOut(Told):
     next: str
 
 
-After = Annotated[
-    str | None, Query(max_length=40, description="`next` of the page before; the beginning, when absent.")
-]
-UntilIdle = Annotated[
-    bool, Query(description="End when everything is told, instead of waiting for more.", examples=[True])
-]
-Types = Annotated[list[FactKind], Query(description="Only events of these types; all, when absent.")]
+class StreamAsked(BaseModel):
+    """From where on, and what."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: Annotated[str, Field(max_length=40)] | None = Field(
+        None, description="`next` of the page before; the beginning, when absent."
+    )
+    types: list[FactKind] = Field([], description="Only events of these types; all, when absent.")
+    until_idle: bool = Field(
+        default=False, description="End when everything is told, instead of waiting for more.", examples=[True]
+    )
+
+
+class FeedAsked(BaseModel):
+    """A page of the feed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    after: Annotated[str, Field(max_length=40)] | None = Field(
+        None, description="`next` of the page before; the beginning, when absent."
+    )
+    types: list[FactKind] = Field([], description="Only events of these types; all, when absent.")
 
 
 @router.get(
@@ -90,16 +107,11 @@ Types = Annotated[list[FactKind], Query(description="Only events of these types;
         problems={409: ["feed-restarted"]},
     ),
 )
-async def listing(
-    request: Request,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    after: After = None,
-    types: Types = [],  # noqa: B006  FastAPI copies it
-) -> Response:
+async def listing(request: Request, asked: Annotated[FeedAsked, Query()]) -> Response:
     """Each event once, in one order without gaps; what is read once stands there for ever."""
     ctx = context(request)
-    position, world = _place(after)
-    page = await events.page(ctx, after=position, kinds=frozenset(types), limit=limit, world=world)
+    position, world = _place(asked.after)
+    page = await events.page(ctx, after=position, kinds=frozenset(asked.types), limit=asked.limit, world=world)
     items = [to_json(events.cloud_event(ctx, row)) for row in page.items]
     return Response(render.page(items, _cursor(ctx, page.last)), media_type=render.JSON)
 
@@ -121,17 +133,15 @@ _STREAM["responses"][200] = {
 @router.get("/stream", **_STREAM)
 async def stream(
     request: Request,
-    after: After = None,
-    types: Types = [],  # noqa: B006
+    asked: Annotated[StreamAsked, Query()],
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
-    until_idle: UntilIdle = False,  # noqa: FBT002  a parameter of the address
 ) -> Response:
     """Browsers' EventSource resumes by itself with Last-Event-ID. A comment every 15 seconds shows that it lives."""
     ctx = context(request)
-    position, world = _place(last_event_id or after)
+    position, world = _place(last_event_id or asked.after)
     # what is wrong with the place is told before the stream begins
     await events.page(ctx, after=position, kinds=(), limit=1, world=world)
-    frames = _frames(ctx, position, frozenset(types), until_idle=until_idle)
+    frames = _frames(ctx, position, frozenset(asked.types), until_idle=asked.until_idle)
     return _EventStream(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 

@@ -123,7 +123,7 @@ CARDS = (
 """Cards by their numbers, with what their duties hang on."""
 
 OPEN_CARDS = in_sandbox(
-    select(cards.c.number.label("card_number"), cards.c.version.label("card_version"))
+    select(cards.c.number.label("card_number"))
     .where(cards.c.world_id == WORLD, IS_ACTIVE, cards.c.number > bindparam("after_number", type_=Text()))
     .order_by(cards.c.number)
     .limit(_LIMIT),

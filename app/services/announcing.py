@@ -80,7 +80,8 @@ async def _plan_page(ctx: Context, after: str) -> str | None:
         return None
     async with ctx.db.transaction() as unit:
         await _locked(unit, ctx.caller.world_id)
-        news = {"occurred_at": read.instant, "recorded_at": read.instant}
+        # of whatever version: what changes a card meanwhile is told of by a fact of its own
+        news = {"card_version": _LATEST, "occurred_at": read.instant, "recorded_at": read.instant}
         await _write_down(ctx, unit, [{**row, **news} for row in read.rows])
     last: str = read.rows[-1]["card_number"]
     return last
@@ -212,9 +213,8 @@ async def _think(
     What was due before and would not have been, had the news been known then, is taken off it.
     """
     row, card = found
-    at_once = len({one["recorded_at"] for one in told}) == 1 and card.version == max(
-        one["card_version"] for one in told
-    )
+    at_once = len({one["recorded_at"] for one in told}) == 1
+    at_once = at_once and card.version <= max(one["card_version"] for one in told)
     late = [key for key in schedule.written if any(one["occurred_at"] < key[2] <= one["recorded_at"] for one in told)]
     facts = [] if at_once and not late else await _facts(ctx, unit, card.number)
     steps = [(told[0]["recorded_at"], card, met)] if at_once else _steps(facts, told)

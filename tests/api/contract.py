@@ -45,8 +45,8 @@ class Operation:
 
     @property
     def somewhere(self) -> str:
-        """An address of this operation where nothing is."""
-        return self.path.format(**_NOWHERE)
+        """An address of this operation where nothing is; that of a stream ends with what there is."""
+        return self.path.format(**_NOWHERE) + ("?until_idle=true" if self.name == "streamEvents" else "")
 
     @property
     def examples(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from schemathesis.config import (
 )
 from schemathesis.config._checks import MissingRequiredHeaderConfig
 
+from app.config import Worker
 from app.main import create_app
 from tests.api.conftest import START
 from tests.api.conftest import settings as app_settings
@@ -59,7 +60,8 @@ schema = schemathesis.openapi.from_dict(create_app(_NEVER_OPENED).openapi(), con
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve the application from a thread of its own; gives its address."""
     url: str = request.getfixturevalue(f"{request.param}_url")
-    app = create_app(app_settings(url, tmp_path_factory.mktemp("fuzz")))
+    # with a worker, so that nobody waits for a job in vain
+    app = create_app(app_settings(url, tmp_path_factory.mktemp("fuzz")).model_copy(update={"worker": Worker.INSIDE}))
     listener = socket.create_server(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on"))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -18,6 +18,7 @@ from app.db.tables import salts
 from app.domain.border import Reason
 from app.domain.card import Basis, Card, State, Status, VisaKind
 from app.domain.errors import Conflict, NotFound, RuleViolation
+from app.domain.events import ANNOUNCEMENTS
 from app.domain.history import replay
 from app.policies import regimes
 from app.services import border, cards, judging, policies, sandboxes
@@ -90,7 +91,8 @@ async def facts_of(ctx: Context, card: Card) -> list[tuple[str, int, str | None]
     now = await context_of(ctx.registry, ctx.key)
     read = await now.read(journal.OF_CARD, number=card.number, version=1_000)
     assert replay(row["plain"] for row in read.rows) == card
-    return [(row["kind"], row["card_version"], row["reason"]) for row in read.rows]
+    told = [row for row in read.rows if row["kind"] not in ANNOUNCEMENTS]
+    return [(row["kind"], row["card_version"], row["reason"]) for row in told]
 
 
 def saudi(number: str = "FA1234567") -> dict[str, Any]:
