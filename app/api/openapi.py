@@ -20,8 +20,11 @@ _TAGS = [
     {"name": "traveller", "description": "Declare a card; how long one may stay, and what to do by when."},
     {"name": "carrier", "description": "Check documents before boarding."},
     {"name": "checkpoint", "description": "Find, let in, let out."},
-    {"name": "office", "description": "Lists, counts, duties, comparisons."},
-    {"name": "tester", "description": "Sandboxes, keys, policies, the clock, reference lists."},
+    {"name": "office", "description": "Changes, histories, people, lists, counts, duties, comparisons."},
+    {
+        "name": "tester",
+        "description": "Sandboxes and copies, keys, policies, the clock, events, webhooks, jobs, reference lists.",
+    },
 ]
 
 

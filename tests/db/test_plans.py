@@ -58,9 +58,9 @@ ANALYZE;
 
 
 @pytest.fixture(scope="module")
-def loaded_url(new_postgresql: NewPostgreSQL) -> str:
-    """URL of a database of its own, so that its statistics are about these rows only."""
-    url = new_postgresql("plans")
+def loaded_url(request: pytest.FixtureRequest, new_postgresql: NewPostgreSQL) -> str:
+    """URL of a database of the module's own, so that its statistics are about these rows only."""
+    url = new_postgresql(request.module.__name__.rpartition(".")[2])
     schema.upgrade(url)
     asyncio.run(fill(url))
     return url

@@ -29,7 +29,7 @@ async def test_four_workers_announce_everything_once_though_two_are_killed(postg
         served(postgresql_url, tmp_path, MIGCARD_WORKER="apart") as server,
         working(postgresql_url, tmp_path, 4) as workers,
     ):
-        async with AsyncClient(base_url=server.address, headers=await sandbox(server)) as client:
+        async with AsyncClient(base_url=server.address, headers=await sandbox(server), timeout=60) as client:
             for serial in range(_CARDS):
                 body = declaration(f"FA00{serial:05}") if serial % 2 else entering(f"FA00{serial:05}", at=START)
                 assert (await client.post("/v1/cards", json=body)).status_code == 201
@@ -58,7 +58,7 @@ async def test_four_workers_announce_everything_once_though_two_are_killed(postg
 
 async def test_workers_share_jobs_and_each_is_done_once(postgresql_url: str, tmp_path: Path) -> None:
     with served(postgresql_url, tmp_path, MIGCARD_WORKER="apart") as server, working(postgresql_url, tmp_path, 4):
-        async with AsyncClient(base_url=server.address, headers=await sandbox(server)) as client:
+        async with AsyncClient(base_url=server.address, headers=await sandbox(server), timeout=60) as client:
             await client.post("/v1/cards", json=entering())
             asked = [
                 await client.post("/v1/sandboxes/current/fork", json={"name": f"future {place}"}) for place in range(8)
