@@ -15,7 +15,7 @@ from app.api.jobs import JobOut, accepted
 from app.api.operations import Audience, attempt, operation, replayed
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
-from app.domain.clock import MAX_SPEED, MOSCOW, Mode, read_duration
+from app.domain.clock import MAX_SPEED, Mode, read_duration
 from app.domain.events import FactKind
 from app.services import clocks
 from app.services.access import Scope
@@ -152,15 +152,4 @@ async def advance(request: Request, body: Annotated[AdvanceIn, Body(openapi_exam
 
 
 def _time(time: Time) -> bytes:
-    return to_json(clock_members(time))
-
-
-def clock_members(time: Time) -> dict[str, object]:
-    """Name what an answer says of a clock."""
-    return {
-        "now": time.now,
-        "mode": time.mode,
-        "speed": time.speed,
-        "state": "advancing" if time.advancing else "ready",
-        "zone": MOSCOW,
-    }
+    return to_json(time.as_answer())

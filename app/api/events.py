@@ -70,30 +70,27 @@ class EventsOut(Told):
     next: str
 
 
-class StreamAsked(BaseModel):
-    """From where on, and what."""
-
+class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     after: Annotated[str, Field(max_length=40)] | None = Field(
         None, description="`next` of the page before; the beginning, when absent."
     )
     types: list[FactKind] = Field([], description="Only events of these types; all, when absent.")
+
+
+class FeedAsked(_Asked):
+    """A page of the feed."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class StreamAsked(_Asked):
+    """From where on the feed is followed."""
+
     until_idle: bool = Field(
         default=False, description="End when everything is told, instead of waiting for more.", examples=[True]
     )
-
-
-class FeedAsked(BaseModel):
-    """A page of the feed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Annotated[int, Field(ge=1, le=100)] = 50
-    after: Annotated[str, Field(max_length=40)] | None = Field(
-        None, description="`next` of the page before; the beginning, when absent."
-    )
-    types: list[FactKind] = Field([], description="Only events of these types; all, when absent.")
 
 
 @router.get(

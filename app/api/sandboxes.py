@@ -9,21 +9,19 @@ from pydantic_core import PydanticCustomError, to_json
 from starlette.responses import Response
 
 from app.api import render
-from app.api.clock import ClockOut, clock_members
+from app.api.clock import ClockOut
 from app.api.examples import KEY_EXAMPLES, SANDBOX_EXAMPLES, SANDBOX_POLICY_EXAMPLES
 from app.api.fields import Instant, Text
 from app.api.operations import Audience, attempt, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
 from app.api.stay_shapes import PolicyId
-from app.db.sandboxes import Sandbox
 from app.domain.card import Status
 from app.domain.clock import MAX_SPEED, Mode
 from app.domain.errors import Forbidden, NotFound
 from app.services import policies, sandboxes
 from app.services.access import Registry, Role, Scope
-from app.services.clocks import Time
-from app.services.sandboxes import Current, NewKey
+from app.services.sandboxes import Current, NewKey, as_answer
 
 router = APIRouter(prefix="/v1", route_class=ScopedRoute)
 
@@ -131,7 +129,7 @@ async def create(request: Request, body: Annotated[SandboxIn, Body(openapi_examp
         time_to_live=None if by_operator else DEMO_LIFE,
         attempt=await attempt(request, "createSandbox"),
     )
-    members = _members(sandbox, sandbox.clock.at(sandbox.created_at)) | {"key": key.key}
+    members = as_answer(sandbox, sandbox.clock.at(sandbox.created_at)) | {"key": key.key}
     return Response(to_json(members), 201, media_type=render.JSON)
 
 
@@ -195,19 +193,7 @@ def _current(shown: Current) -> Response:
 
 
 def _current_members(shown: Current) -> dict[str, object]:
-    return _members(shown.sandbox, shown.now) | {"counts": shown.counts}
-
-
-def _members(sandbox: Sandbox, now: datetime) -> dict[str, object]:
-    return {
-        "id": f"sbx_{sandbox.sandbox_id.hex}",
-        "name": sandbox.name,
-        "world": f"wld_{sandbox.world_id.hex}",
-        "clock": clock_members(Time(now=now, mode=sandbox.clock.mode, speed=sandbox.clock.speed)),
-        "policy": sandbox.policy,
-        "drafts": sorted(sandbox.drafts),
-        "expires_at": sandbox.expires_at,
-    }
+    return as_answer(shown.sandbox, shown.now) | {"counts": shown.counts}
 
 
 # Keys ----------------------------------------------------------------------------------------------------------------

@@ -199,7 +199,8 @@ _REAL = bindparam("real", type_=Instant())
 _AGAIN = (
     update(deliveries)
     .where(*_ONE)
-    .values(state=DeliveryState.PENDING.value, tries=0, pending_since=_REAL, next_at=_REAL)
+    # no lease: what is on the way at this moment does not count
+    .values(state=DeliveryState.PENDING.value, tries=0, pending_since=_REAL, next_at=_REAL, leased_until=None)
 )
 _ADD_TEST = insert(deliveries).values(
     webhook_id=_ID,

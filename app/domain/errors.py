@@ -5,7 +5,8 @@ about HTTP or about the language of its reader.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,16 @@ class Refusal(Exception):  # noqa: N818  the word of the field: a refusal is an 
         """Point into a request that has the refused part at `pointer`, one of several."""
         self.faults = tuple(replace(fault, pointer=f"{pointer}{fault.pointer}") for fault in self.faults)
 
+    def told(self) -> dict[str, Any]:
+        """Write it as JSON, so that it can be kept and raised again."""
+        return {
+            "kind": type(self).__name__,
+            "code": self.code,
+            "faults": [asdict(fault) for fault in self.faults],
+            "extra": self.extra,
+            "values": self.values,
+        }
+
 
 class NotFound(Refusal):
     """No such object here; another sandbox's object is not here either."""
@@ -81,4 +92,15 @@ def violation(pointer: str, code: str, /, **values: str) -> RuleViolation:
     """Refuse with the fault of one field, under the fault's own code."""
     refusal = RuleViolation(code, faults=[Fault(pointer=pointer, code=code, values=values)])
     refusal.values.update(values)
+    return refusal
+
+
+_KINDS = {kind.__name__: kind for kind in (Conflict, Forbidden, NotFound, RuleViolation, Stale, Unknown, VersionNeeded)}
+
+
+def refusal_of(told: Mapping[str, Any]) -> Refusal:
+    """Read a refusal that was kept."""
+    faults = [Fault(**fault) for fault in told["faults"]]
+    refusal = _KINDS[told["kind"]](told["code"], faults=faults, extra=told["extra"])
+    refusal.values.update(told["values"])
     return refusal

@@ -12,7 +12,7 @@ from app.db.sandboxes import clock_columns
 from app.db.scoped import HERE
 from app.db.tables import sandboxes
 from app.db.write import Step, changed, held, write
-from app.domain.clock import Clock, Mode, instant_text, within_range
+from app.domain.clock import MOSCOW, Clock, Mode, instant_text, within_range
 from app.domain.errors import Conflict, violation
 from app.services import announcing, jobs
 from app.services.access import Context, RaceLostError, unit_of_work
@@ -36,6 +36,16 @@ class Time:
     mode: Mode
     speed: int
     advancing: bool = False
+
+    def as_answer(self) -> dict[str, Any]:
+        """Write it as it is answered, and kept."""
+        return {
+            "now": instant_text(self.now),
+            "mode": self.mode,
+            "speed": self.speed,
+            "state": "advancing" if self.advancing else "ready",
+            "zone": MOSCOW,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +113,7 @@ async def set_clock(
         asked = {"from": read.instant.isoformat(), "to": time.now.isoformat(), "dry_run": False}
         _, step = jobs.begin(ctx, read, ADVANCE, asked)
         large, time = [step], replace(time, advancing=True)
-    answer = {"now": time.now.isoformat(), "mode": time.mode, "speed": time.speed, "advancing": time.advancing}
-    await _store(ctx, moved, [*large, *remember(ctx, read, attempt, status=OK, answer=answer)])
+    await _store(ctx, moved, [*large, *remember(ctx, read, attempt, status=OK, answer=time.as_answer())])
     if not large:
         await announcing.catch_up(await ctx.reloaded())
     return time, False
@@ -112,7 +121,7 @@ async def set_clock(
 
 def _read_time(answer: Mapping[str, Any]) -> Time:
     now, mode = datetime.fromisoformat(answer["now"]), Mode(answer["mode"])
-    return Time(now=now, mode=mode, speed=answer["speed"], advancing=answer["advancing"])
+    return Time(now=now, mode=mode, speed=answer["speed"], advancing=answer["state"] == "advancing")
 
 
 @unit_of_work

@@ -7,7 +7,7 @@ quotes of somebody whom the registry may not know with a salt of its own.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from app.db.scoped import OF_KEY
 from app.db.tables import idempotency
 from app.db.vault import SALT_BYTES
 from app.db.write import Step, added, changed, store_in
-from app.domain.errors import Conflict, Fault, Forbidden, NotFound, Refusal, RuleViolation
+from app.domain.errors import Conflict, Refusal, RuleViolation, refusal_of
 from app.services.access import Context, Read
 
 _REMEMBERED = timedelta(hours=24)
@@ -82,20 +82,12 @@ def remember(
     return [added(idempotency, **where, **values)]
 
 
-_REFUSALS = {kind.__name__: kind for kind in (Forbidden, NotFound, Conflict, RuleViolation)}
-
-
 def remember_refusal(ctx: Context, read: Read, attempt: Attempt, refusal: Refusal) -> list[Step]:
     """Keep a refusal as the answer for a repeat, sealed: it may quote a name's letter, or the day a passport ends."""
     salt = ctx.dice(SALT_BYTES)
-    told = {
-        "kind": type(refusal).__name__,
-        "code": refusal.code,
-        "faults": [asdict(fault) for fault in refusal.faults],
-        "extra": refusal.extra,
-        "values": refusal.values,
-    }
-    sealed = ctx.keys.seal(json.dumps(told).encode(), salt=salt, row=f"idempotency/{attempt.key}", dice=ctx.dice)
+    sealed = ctx.keys.seal(
+        json.dumps(refusal.told()).encode(), salt=salt, row=f"idempotency/{attempt.key}", dice=ctx.dice
+    )
     kept = {"salt": salt.hex(), "key_version": ctx.keys.version, "sealed": sealed.hex()}
     return remember(ctx, read, attempt, answer={"refusal": kept})
 
@@ -103,10 +95,7 @@ def remember_refusal(ctx: Context, read: Read, attempt: Attempt, refusal: Refusa
 def _refusal_of(ctx: Context, key: str, kept: Mapping[str, Any]) -> Refusal:
     keys, salt = ctx.caller.keys[kept["key_version"]], bytes.fromhex(kept["salt"])
     told = json.loads(keys.open(bytes.fromhex(kept["sealed"]), salt=salt, row=f"idempotency/{key}"))
-    faults = [Fault(**fault) for fault in told["faults"]]
-    refusal = _REFUSALS[told["kind"]](told["code"], faults=faults, extra=told["extra"])
-    refusal.values.update(told["values"])
-    return refusal
+    return refusal_of(told)
 
 
 def first_instant(record: Row) -> datetime | None:

@@ -13,7 +13,8 @@ from app.db.engine import Session
 from app.db.jobs import UNDER_WAY, Job, JobState
 from app.db.tables import jobs
 from app.db.write import Step, added
-from app.domain.errors import Conflict, Fault, Forbidden, NotFound, Refusal, RuleViolation, Stale, Unknown
+from app.domain import errors
+from app.domain.errors import Conflict, NotFound, Refusal
 from app.services.access import Context, Read, Registry, acting_in, unit_of_work
 
 _LEASE = timedelta(seconds=30)
@@ -161,7 +162,7 @@ async def work_on_next(registry: Registry, handlers: Mapping[str, Handler]) -> b
     except CancelledError:
         return True
     except Refusal as refusal:
-        state, problem = JobState.FAILED, _problem(refusal)
+        state, problem = JobState.FAILED, refusal.told()
         await rows.finish(registry.db, job, state, real=await sandboxes.real_now(registry.db), problem=problem)
     else:
         await rows.finish(
@@ -191,28 +192,10 @@ def result_of(ctx: Context, job: Job) -> Mapping[str, Any] | None:
     return {**job.result, **told["secret"]} if ctx.caller.scopes >= set(told["scopes"]) else job.result
 
 
-def _problem(refusal: Refusal) -> Mapping[str, Any]:
-    return {
-        "kind": type(refusal).__name__,
-        "code": refusal.code,
-        "values": refusal.values,
-        "extra": refusal.extra,
-        "faults": [{"pointer": one.pointer, "code": one.code, "values": dict(one.values)} for one in refusal.faults],
-    }
-
-
-_KINDS = {kind.__name__: kind for kind in (Conflict, Forbidden, NotFound, RuleViolation, Stale, Unknown)}
-
-
 def refusal_of(job: Job) -> Refusal | None:
     """Tell why a job failed; None where that was no refusal but a fault of the registry's own."""
     told = job.problem
-    if told is None or "kind" not in told:
-        return None
-    faults = [Fault(pointer=one["pointer"], code=one["code"], values=one["values"]) for one in told["faults"]]
-    refusal = _KINDS[told["kind"]](told["code"], faults=faults, extra=told["extra"])
-    refusal.values.update(told["values"])
-    return refusal
+    return errors.refusal_of(told) if told and "kind" in told else None
 
 
 def eta(job: Job) -> int | None:

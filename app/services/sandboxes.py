@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from app.db import api_keys, sandboxes, worlds
@@ -13,9 +14,10 @@ from app.db.sandboxes import Sandbox
 from app.db.scoped import HERE
 from app.db.write import store_in
 from app.domain.card import Status
-from app.domain.clock import Clock, Mode, within_range
+from app.domain.clock import Clock, Mode, instant_text, within_range
 from app.domain.errors import Conflict, NotFound, violation
 from app.services.access import SCOPES_OF, Context, Registry, Role, Scope, StaleCallerError, hash_of, unit_of_work
+from app.services.clocks import Time
 from app.services.idempotency import Attempt, earlier, refuse_repeat, remember
 from app.services.jobs import SHOWN
 
@@ -134,6 +136,20 @@ async def delete(ctx: Context) -> None:
         await sandboxes.remove(unit, sandbox.sandbox_id)
         await sandboxes.shred(unit, sandbox.world_id)
     ctx.registry.forget(ctx.key)
+
+
+def as_answer(sandbox: Sandbox, now: datetime) -> dict[str, Any]:
+    """Write what is told of a sandbox, with its clock at an instant."""
+    clock = sandbox.clock
+    return {
+        "id": f"sbx_{sandbox.sandbox_id.hex}",
+        "name": sandbox.name,
+        "world": f"wld_{sandbox.world_id.hex}",
+        "clock": Time(now=now, mode=clock.mode, speed=clock.speed).as_answer(),
+        "policy": sandbox.policy,
+        "drafts": sorted(sandbox.drafts),
+        "expires_at": sandbox.expires_at and instant_text(sandbox.expires_at),
+    }
 
 
 async def _load(ctx: Context) -> Sandbox:

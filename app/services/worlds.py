@@ -21,12 +21,13 @@ from app.db.tables import policies as policies_table
 from app.db.tables import sandboxes as sandboxes_table
 from app.db.worlds import Snapshot
 from app.db.write import added, changed, held, store_in, write
-from app.domain.clock import MOSCOW, Clock, Mode, instant_text
+from app.domain.clock import Clock, Mode, instant_text
 from app.domain.errors import Conflict, NotFound, Refusal
 from app.services import clocks, jobs
 from app.services.access import Context, RaceLostError, Registry, Role, Scope, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember
 from app.services.jobs import Finished, Progress
+from app.services.sandboxes import as_answer as sandbox_answer
 from app.services.sandboxes import new_key, store_key
 
 FORK, SNAPSHOT, RESTORE = "sandbox.fork", "sandbox.snapshot", "sandbox.restore"
@@ -250,7 +251,7 @@ async def finish_fork(ctx: Context, progress: Progress) -> Finished:
         key = new_key(registry, name="first key", role=Role(asked["role"]) if asked["role"] else None, scopes=scopes)
         await store_key(unit, made.sandbox_id, key)
         sealed = jobs.seal(registry, progress.job, {"key": key.key}, scopes)
-        finished = Finished({**_members(made), "key": None, "copied": copy.copied}, sealed)
+        finished = Finished({**sandbox_answer(made, copy.instant), "key": None, "copied": copy.copied}, sealed)
         await progress.finish(unit, finished)
     return finished
 
@@ -298,7 +299,7 @@ async def finish_restore(ctx: Context, progress: Progress) -> Finished:
         await _bring_back_policy(ctx.registry, unit, snapshot, real)
         await sandboxes.shred(unit, origin.world_id)
         now = replace(origin, world_id=copy.world_id, clock=clock, policy=snapshot.policy, drafts=snapshot.drafts)
-        finished = Finished({**_members(now), "copied": copy.copied})
+        finished = Finished({**sandbox_answer(now, snapshot.taken_at), "copied": copy.copied})
         await progress.finish(unit, finished)
     return finished
 
@@ -318,26 +319,6 @@ async def _bring_back_policy(registry: Registry, unit: Session, snapshot: Snapsh
 
 
 # Told ----------------------------------------------------------------------------------------------------------------
-
-
-def _members(sandbox: Sandbox) -> dict[str, Any]:
-    """Name what is told of a sandbox whose clock is frozen, as where a sandbox is made."""
-    clock = sandbox.clock
-    return {
-        "id": f"sbx_{sandbox.sandbox_id.hex}",
-        "name": sandbox.name,
-        "world": f"wld_{sandbox.world_id.hex}",
-        "clock": {
-            "now": instant_text(clock.anchor_sim),
-            "mode": clock.mode,
-            "speed": clock.speed,
-            "state": "ready",
-            "zone": MOSCOW,
-        },
-        "policy": sandbox.policy,
-        "drafts": sorted(sandbox.drafts),
-        "expires_at": sandbox.expires_at and instant_text(sandbox.expires_at),
-    }
 
 
 def as_answer(snapshot: Snapshot) -> dict[str, Any]:

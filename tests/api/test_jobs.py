@@ -110,13 +110,3 @@ async def test_an_answer_is_held_while_a_client_prefers_to_wait(house: House, cl
 async def test_there_is_no_job_of_that_identifier(client: AsyncClient) -> None:
     answer = await client.get(f"/v1/jobs/job_{UUID(int=1).hex}")
     assert (answer.status_code, code_of(answer)) == (404, "job-not-found")
-
-
-async def test_a_sandbox_that_is_reset_leaves_the_move_of_its_clock_behind(house: House, client: AsyncClient) -> None:
-    path = await asked(house, client)
-    state = (await client.get(path)).json()["state"]
-    if state == "queued":  # on SQLite the server's own worker may have done it
-        await client.post("/v1/sandboxes/current/reset")
-        assert (await client.get(path)).json()["state"] in {"cancelled", "done"}
-    await done(house, client, path)
-    assert (await client.get("/v1/clock")).json()["state"] == "ready"

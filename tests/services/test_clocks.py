@@ -5,12 +5,14 @@ from itertools import pairwise
 import pytest
 
 from app.db import sandboxes as rows
+from app.db.jobs import JobState
 from app.domain.clock import Mode
 from app.domain.errors import Conflict, RuleViolation
-from app.services import cards, clocks
+from app.services import cards, clocks, jobs
+from app.services import sandboxes as services_sandboxes
 from app.services.access import Context
 from app.services.clocks import DueOnTheWay, Target
-from tests.builders import DEMO_START, application, entry_at, intended, once, utc
+from tests.builders import DEMO_START, application, entry_at, intended, once, queued, utc
 from tests.conftest import NewContext
 
 
@@ -184,3 +186,11 @@ async def test_an_advance_past_the_ceiling_is_refused_at_the_field_that_asked_fo
     with pytest.raises(RuleViolation, match="duration-malformed"):
         await advance(ctx, by=timedelta(days=9_000 * 366))
     assert [fault.pointer for refusal in (to, by) for fault in refusal.value.faults] == ["/to", "/by"]
+
+
+async def test_a_reset_leaves_a_queued_move_of_the_clock_behind(ctx: Context) -> None:
+    job = await queued(ctx, clocks.ADVANCE, {"from": DEMO_START.isoformat(), "to": None, "dry_run": False})
+    await services_sandboxes.reset(ctx)
+    after = await ctx.reloaded()
+    assert (await jobs.show(after, job.job_id)).state is JobState.CANCELLED
+    assert await clocks.show(after) == clocks.Time(now=DEMO_START, mode=Mode.FROZEN, speed=1)

@@ -240,6 +240,23 @@ async def test_what_has_arrived_can_be_sent_again_with_the_same_id(ctx: Context,
     assert (first.id, first.body) == (second.id, second.body)
 
 
+async def test_what_is_replayed_while_it_is_on_the_way_is_sent_again(ctx: Context) -> None:
+    async with receiving(lambda _: Answer(status=204, after=0.3)) as receiver:
+        hook = await hooked(ctx, receiver.url)
+        await issued(ctx)
+        async with working(ctx.registry):
+            await until(lambda: len(receiver.received) == 1)
+            (delivery,) = await history(ctx, hook)
+            await webhooks.replay(ctx, hook.webhook.webhook_id, delivery.fact_id)
+            await until(lambda: len(receiver.received) == 2)
+
+            async def arrived() -> bool:
+                return await states(ctx, hook) == [DeliveryState.DELIVERED]
+
+            await until(arrived)
+    assert len(receiver.ids) == 1
+
+
 async def test_retry_after_is_kept_to(ctx: Context) -> None:
     slow = Pace(table=(timedelta(0), timedelta(hours=1)))
     async with receiving(failing_first(2, Answer(status=503, headers={"retry-after": "1"}))) as receiver:
@@ -476,11 +493,11 @@ async def test_a_name_that_leads_to_a_private_address_is_refused_when_something_
     asked = []
 
     async def resolve(host: str, port: int) -> list[str]:
-        if host == "receiver.example":  # not those that other tests have left
+        if host == "inward.example":  # not those that other tests have left
             asked.append((host, port))
         return ["127.0.0.1"]
 
-    hook = await hooked(ctx, f"http://receiver.example:{receiver.port}/")
+    hook = await hooked(ctx, f"http://inward.example:{receiver.port}/")
     await issued(ctx)
 
     async def failed() -> bool:
@@ -490,7 +507,7 @@ async def test_a_name_that_leads_to_a_private_address_is_refused_when_something_
         await until(failed)
     (delivery,) = await history(ctx, hook)
     assert delivery.attempts[0]["error"] == "address-refused"
-    assert (receiver.received, asked) == ([], [("receiver.example", receiver.port)])
+    assert (receiver.received, asked) == ([], [("inward.example", receiver.port)])
 
 
 # Another world -------------------------------------------------------------------------------------------------------
