@@ -3,12 +3,26 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, cast, literal_column, null, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
 from app.db.cards import Sealed
 from app.db.engine import Row
 from app.db.scoped import WORLD, in_sandbox
-from app.db.tables import cards, facts, salts
+from app.db.tables import cards, documents, facts, salts
 from app.db.write import Step, added
 from app.domain.events import Fact, FactKind
 from app.domain.history import Recorded
@@ -99,27 +113,53 @@ _CROSSING = (
     facts.c.outcome,
 )
 
+_NO_CARD = cast(null(), Text).label("card_state")
+_NEW_DOCUMENT = bindparam("new_document", type_=documents.c.exact_hash.type)
+_NEW_BIRTH = bindparam("new_birth", type_=documents.c.birth_hash.type)
+
+
+def _held(column: ColumnElement[bytes]) -> Select[bytes]:
+    return select(column).where(documents.c.world_id == WORLD, documents.c.traveller_id == _TRAVELLER)
+
+
 CROSSINGS_OF = in_sandbox(
     union_all(
         # by the card, since a card may have come from a record that was merged into this one
         select(*_CROSSING, cards.c.state.label("card_state"))
         .select_from(cards.join(facts, and_(facts.c.world_id == WORLD, facts.c.card_number == cards.c.number)))
         .where(cards.c.world_id == WORLD, cards.c.traveller_id == _TRAVELLER, _CROSSINGS),
-        select(*_CROSSING, cast(null(), Text).label("card_state")).where(
+        select(*_CROSSING, _NO_CARD).where(
             facts.c.world_id == WORLD,
             facts.c.traveller_id == _TRAVELLER,
             facts.c.card_number.is_(None),
             _CROSSINGS,
+        ),
+        # on a document that nobody was known to hold then, and only this person holds now
+        select(*_CROSSING, _NO_CARD).where(
+            facts.c.world_id == WORLD,
+            facts.c.seen_hash.in_(union_all(_held(documents.c.exact_hash), select(_NEW_DOCUMENT))),
+            or_(
+                facts.c.born_hash.is_(None),
+                facts.c.born_hash.in_(union_all(_held(documents.c.birth_hash), select(_NEW_BIRTH))),
+            ),
+            ~exists().where(
+                documents.c.world_id == WORLD,
+                documents.c.exact_hash == facts.c.seen_hash,
+                documents.c.traveller_id != _TRAVELLER,
+            ),
         ),
     )
     .subquery("crossings")
     .select(),
     "fact_id",
 )
-"""Every crossing that was told of a traveller, in the order in which they were told."""
+"""Every crossing that was told of a traveller, in the order in which they were told.
+
+`new_document` and `new_birth` are the hashes of a document that the traveller is just being given, null for none.
+"""
 
 
-_RARE = ("scan_id", "confidence", "corrects", "outcome")
+_RARE = ("scan_id", "confidence", "corrects", "outcome", "seen_hash", "born_hash")
 """Columns that most facts leave empty, and that would cost each a parameter."""
 
 

@@ -36,6 +36,12 @@ metadata = MetaData(
     },
 )
 
+
+def _where(condition: ColumnElement[bool], name: str, *columns: str, unique: bool = False) -> Index:
+    """Index only the rows for which a condition holds."""
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
 worlds = Table(
     "worlds",
     metadata,
@@ -227,41 +233,17 @@ cards = Table(
     ),
     CheckConstraint("(state IN ('active', 'departed')) <= (entered_at IS NOT NULL)", name="entered"),
     # one open card for a traveller, whatever races
-    Index("uq_cards_open", "world_id", "traveller_id", unique=True, sqlite_where=IS_ACTIVE, postgresql_where=IS_ACTIVE),
+    _where(IS_ACTIVE, "uq_cards_open", "world_id", "traveller_id", unique=True),
     # a paper number is unique among live cards
-    Index(
-        "uq_cards_paper",
-        "world_id",
-        "paper_number",
-        "paper_series",
-        unique=True,
-        sqlite_where=IS_ACTIVE & HAS_PAPER,
-        postgresql_where=IS_ACTIVE & HAS_PAPER,
-    ),
+    _where(IS_ACTIVE & HAS_PAPER, "uq_cards_paper", "world_id", "paper_number", "paper_series", unique=True),
     # look-up and list by paper number, live or not
-    Index(
-        "ix_cards_paper",
-        "world_id",
-        "paper_number",
-        "paper_series",
-        sqlite_where=HAS_PAPER,
-        postgresql_where=HAS_PAPER,
-    ),
-    Index(
-        "ix_cards_reference",
-        "world_id",
-        "reference",
-        sqlite_where=HAS_REFERENCE,
-        postgresql_where=HAS_REFERENCE,
-    ),  # list by the client's own id
+    _where(HAS_PAPER, "ix_cards_paper", "world_id", "paper_number", "paper_series"),
+    _where(HAS_REFERENCE, "ix_cards_reference", "world_id", "reference"),  # list by the client's own id
     Index("ix_cards_traveller_id", "world_id", "traveller_id"),  # issue, look-up: every card of a person
     Index("ix_cards_declared_at", "world_id", "declared_at", "number"),  # lists, newest first
-    Index(
-        "ix_cards_ends_at", "world_id", "ends_at", "number", sqlite_where=IS_ACTIVE, postgresql_where=IS_ACTIVE
-    ),  # expiries, overstays, what the clock makes due
-    Index(
-        "ix_cards_lapses_at", "world_id", "lapses_at", "number", sqlite_where=IS_DECLARED, postgresql_where=IS_DECLARED
-    ),  # what the clock makes due
+    # expiries, overstays, what the clock makes due
+    _where(IS_ACTIVE, "ix_cards_ends_at", "world_id", "ends_at", "number"),
+    _where(IS_DECLARED, "ix_cards_lapses_at", "world_id", "lapses_at", "number"),  # what the clock makes due
 )
 
 facts = Table(
@@ -286,20 +268,20 @@ facts = Table(
     Column("corrects", Uuid),
     Column("plain", Json, nullable=False),
     Column("outcome", Json, comment="what was decided at the border, and seen there"),
+    Column("seen_hash", LargeBinary, comment="the document, where nobody was known to hold it"),
+    Column("born_hash", LargeBinary, comment="the birth date that was seen with it"),
     Column("sealed", LargeBinary),
     Column("salt_id", Uuid),
     Column("key_version", Integer),
     ForeignKeyConstraint(["world_id", "card_number"], ["cards.world_id", "cards.number"]),
     Index("ix_facts_card_number", "world_id", "card_number", "fact_id"),  # replay of a card
     Index("ix_facts_traveller_id", "world_id", "traveller_id", "fact_id"),  # what happened to a traveller
-    Index(
-        "uq_facts_scan_id",
-        "world_id",
-        "scan_id",
-        unique=True,
-        sqlite_where=literal_column("scan_id IS NOT NULL"),
-        postgresql_where=literal_column("scan_id IS NOT NULL"),
+    _where(
+        literal_column("scan_id IS NOT NULL"), "uq_facts_scan_id", "world_id", "scan_id", unique=True
     ),  # the same scan twice
+    _where(
+        literal_column("seen_hash IS NOT NULL"), "ix_facts_seen_hash", "world_id", "seen_hash"
+    ),  # exits of somebody who comes to be known
 )
 
 outbox = Table(
@@ -333,23 +315,10 @@ dues = Table(
     Column("zone", Text, nullable=False),
     Column("known_at", Instant, nullable=False, comment="when what makes it due was recorded"),
     Column("fact_id", Uuid, comment="of the announcement, once it is made"),
-    Index(
-        "ix_dues_due_at",
-        "world_id",
-        "due_at",
-        "kind",
-        "card_number",
-        "duty",
-        sqlite_where=literal_column("fact_id IS NULL"),
-        postgresql_where=literal_column("fact_id IS NULL"),
-    ),  # what is to be announced, in order
-    Index(
-        "ix_dues_fact_id",
-        "world_id",
-        "fact_id",
-        sqlite_where=literal_column("fact_id IS NOT NULL"),
-        postgresql_where=literal_column("fact_id IS NOT NULL"),
-    ),  # the announcements just made
+    # what is to be announced, in order
+    _where(literal_column("fact_id IS NULL"), "ix_dues_due_at", "world_id", "due_at", "kind", "card_number", "duty"),
+    # the announcements just made
+    _where(literal_column("fact_id IS NOT NULL"), "ix_dues_fact_id", "world_id", "fact_id"),
     comment="what the clock will make due, and what it has",
 )
 
@@ -375,12 +344,7 @@ jobs = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
     Index("ix_jobs_sandbox_id", "sandbox_id", "job_id"),  # list; is one of a kind under way
-    Index(
-        "ix_jobs_open",
-        "job_id",
-        sqlite_where=literal_column("state IN ('queued', 'running')"),
-        postgresql_where=literal_column("state IN ('queued', 'running')"),
-    ),  # the next one to work on
+    _where(literal_column("state IN ('queued', 'running')"), "ix_jobs_open", "job_id"),  # the next one to work on
 )
 
 idempotency = Table(

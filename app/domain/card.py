@@ -262,6 +262,10 @@ class Card:
             notes.append(Note(code="paper_number_unusual", values={"length": str(len(self.paper_number))}))
         if self.intended_until and self.last_lawful_day and self.intended_until > self.last_lawful_day:
             notes.append(Note(code="intends_longer", values={"last_lawful_day": self.last_lawful_day.isoformat()}))
+        until = max((one.until for one in self.grounds if one.until), default=None)
+        if self.shortened_to and until and until > self.shortened_to:
+            values = {"shortened_to": self.shortened_to.isoformat(), "until": until.isoformat()}
+            notes.append(Note(code="shortened", values=values))
         return notes
 
     def changed(self, **changes: object) -> Self:

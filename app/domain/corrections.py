@@ -50,6 +50,7 @@ class Correction(Change):
 
     `removed` names what should not be recorded at all. `intended_zone` is the zone of the intended checkpoint. What the
     stay rests on in the end is `purpose` and `basis`; `ground` is one of those that were granted or paid for.
+    `other_documents` are those that the holder has beside the card's: it may turn out to be one of them.
     """
 
     action = Action.CORRECTION
@@ -70,6 +71,7 @@ class Correction(Change):
     exit: Crossing | None = None
     no_exit: bool = False
     removed: tuple[Removable, ...] = ()
+    other_documents: tuple[Document, ...] = ()
 
     @property
     def _action(self) -> Action:
@@ -169,12 +171,17 @@ class Correction(Change):
         if self.holder or self.document or self.removed:
             dropped = {*self.removed, *self._outdated(holder)}
             typed = _over("holder", self.holder, holder, HolderFields, dropped)
-            shown = _over("document", self.document, document, DocumentFields, dropped)
-            holder, document = identify(typed, shown, None)
+            holder, document = self._shown(typed, document, dropped)
+            key = person_key(holder, document)
+            if other := next((one for one in self.other_documents if person_key(holder, one) == key), None):
+                holder, document = self._shown(typed, other, dropped)  # what is not corrected is the other one's
             require_known_states(holder, document, known_states)
         visa = self._truly(Removable.VISA, self.visa, personal.visa)
         host = self._truly(Removable.HOST, self.host, personal.host)
         return replace(personal, holder=holder, document=document, visa=visa, host=host)
+
+    def _shown(self, typed: HolderFields, document: Document, dropped: Collection[str]) -> tuple[Holder, Document]:
+        return identify(typed, _over("document", self.document, document, DocumentFields, dropped), None)
 
     def _outdated(self, holder: Holder) -> list[Removable]:
         """Name the Latin forms that go with a name which is corrected: they say the wrong name still."""

@@ -73,7 +73,8 @@ class Fact:
     `occurred_at` and `recorded_at` are sandbox time; `occurred_on` is the local day in `zone`. `changes` holds the
     card's fields that the fact set, by name, as JSON values; nothing in it is personal. `version` is the card's version
     that the fact belongs to: facts of one unit of work share it. `outcome` keeps what was decided at the border, and
-    what an officer had seen; `corrects` names the fact whose telling was wrong.
+    what an officer had seen; `corrects` names the fact whose telling was wrong. Of a document that nobody is known to
+    hold, `seen_hash` and `born_hash` are what the fact is found by once somebody does.
     """
 
     fact_id: UUID
@@ -92,3 +93,5 @@ class Fact:
     confidence: float | None = None
     corrects: UUID | None = None
     outcome: Changes | None = None
+    seen_hash: bytes | None = None
+    born_hash: bytes | None = None

@@ -16,7 +16,7 @@ from app.domain.grounds import latest
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 
-_NAMES = tuple(one.name for one in fields(Card))
+_NAMES = dict.fromkeys(one.name for one in fields(Card))
 
 
 def fact(
@@ -58,10 +58,12 @@ def _difference(before: Card | None, after: Card) -> Changes:
 
 
 def replay(facts: Iterable[Changes]) -> Card:
-    """Rebuild a card from the `changes` of its facts, oldest first."""
+    """Rebuild a card from the `changes` of its facts, oldest first; what is no field of a card is passed over."""
     merged: dict[str, object] = {}
     for changes in facts:
         for name, value in changes.items():
+            if name not in _NAMES:
+                continue
             read = _READ.get(name)
             merged[name] = read(value) if read and value is not None else value
     return Card(**merged)  # type: ignore[arg-type]  # the first fact of a card holds every compulsory field

@@ -85,6 +85,15 @@ def waits_for_exit(entered_at: datetime, left_at: datetime | None, stays: Iterab
     return left_at is None and next_entry(entered_at, stays) is not None
 
 
+def ended(exits: Collection[Waiting], stays: Collection[CardStay]) -> tuple[CardStay, Waiting] | None:
+    """Find the stay that goes on though an exit that belongs to no stay yet has ended it."""
+    for stay in stays:
+        others = [one for one in stays if one is not stay]
+        if stay.left_at is None and (left := left_since(stay.entered_at, exits, others)):
+            return stay, left
+    return None
+
+
 def ready(entries: Iterable[Waiting], exits: Collection[Waiting], stays: Collection[CardStay]) -> Waiting | None:
     """Find the first entry that waits no longer: its holder was in the country on no other card after all."""
     for one in sorted(entries, key=lambda one: one.at):

@@ -7,7 +7,7 @@ judged by the limits in force on that day. CONTRACTS §5 is the definition; `lim
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from operator import attrgetter
 
 from app.domain.limits import Limit, PeriodFromFirstEntry, Standing
@@ -129,12 +129,15 @@ def assess(stays: Sequence[Stay], terms: Terms, on: date) -> Assessment:
 def ending(stays: Iterable[Stay], terms: Terms, entered_on: date) -> Ending | None:
     """Find when a stay must end that began on `entered_on`, lawfully or not; None for never.
 
-    `stays` are the others. A stay of which no day was lawful had to end the day before it began.
+    `stays` are the others; one that had not ended by then (of two records merged) is one unbroken stay with this one. A
+    stay of which no day was lawful had to end the day before it began.
     """
-    end = entering(stays, terms, entered_on)
-    if isinstance(end, UsedUp):
-        return Ending(last_lawful_day=entered_on - timedelta(days=1), ended_by=end.limit)
-    return end
+    past = Presence(unbroken([*stays, Stay(entered_on)], entered_on.toordinal()))
+    end = _first_unlawful(past, terms, past.spans[-1][0])
+    if end is None:
+        return None
+    over, limit = end
+    return Ending(last_lawful_day=date.fromordinal(over - 1), ended_by=limit.name)
 
 
 def entering(stays: Iterable[Stay], terms: Terms, on: date) -> Ending | UsedUp | None:

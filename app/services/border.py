@@ -36,7 +36,7 @@ from app.services.cards import Shown, shown, version_of
 from app.services.idempotency import Attempt, earlier, remember
 from app.services.joining import Effect, Unjoined
 from app.services.recording import Salt, card_step, fact_steps, store
-from app.services.reports import CrossingAt, report_of
+from app.services.reports import CrossingAt, outcome_of, report_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ async def _on_card(
     asked_of = asked_of or number
     if at.scan_id and (scanned := await scan_before(ctx, at, kind, asked_of)):
         return scanned
-    waiting = await joining.unjoined(ctx, card) if at.is_told_later(read.instant) else Unjoined()
+    waiting = await joining.unjoined(ctx, card.traveller_id) if at.is_told_later(read.instant) else Unjoined()
     place = _place(card, read, at, waiting) if kind is FactKind.DEPARTED else _Place(number=number)
     if place.number != number:
         return await _on_card(ctx, place.number, replace(at, versions=None), attempt, kind, asked_of)
@@ -218,9 +218,11 @@ async def _recorded(
     outcome, facts = await _made(ctx, case, kind)
     after = outcome.card or card
     effects = await _set_free(ctx, case, after) if outcome.card and kind is FactKind.DEPARTED else room
-    if case.place.moved and not _has_found_its_stay(case.former, effects):
-        still = replace(case, place=_Place(number=card.number), former=None)
-        return await _recorded(ctx, still, at, attempt, kind, asked_of)
+    if case.former and case.place.moved and not _has_found_its_stay(case.former, effects):
+        if not effects:
+            still = replace(case, place=_Place(number=card.number), former=None)
+            return await _recorded(ctx, still, at, attempt, kind, asked_of)
+        facts.append(joining.told_again(ctx, read, after, case.former))
     if effects:
         outcome = replace(outcome, flags=[*outcome.flags, EXIT_MOVED if room else ENTERED_SINCE])
     told_of, elsewhere = Shown(after, case.clear, read.instant), case.elsewhere()
@@ -247,9 +249,8 @@ async def _recorded(
     return crossed(answer, told_of)
 
 
-def _has_found_its_stay(former: Waiting | None, effects: Sequence[Effect]) -> bool:
-    told = (told for one in effects for told in one.facts)
-    return former is not None and any(one.corrects == former.fact_id for one in told)
+def _has_found_its_stay(former: Waiting, effects: Sequence[Effect]) -> bool:
+    return any(told.corrects == former.fact_id for one in effects for told in one.facts)
 
 
 async def _with_room(ctx: Context, case: _Case) -> tuple[_Case, list[Effect]]:
@@ -263,9 +264,13 @@ async def _with_room(ctx: Context, case: _Case) -> tuple[_Case, list[Effect]]:
     stays = [left, *(stay for stay in case.stays if stay is not cut[0])]
     exit_told = left_since(at, [*case.waiting.without(cut[1]).exits, moved[1]], stays)
     entered = replace(case, stays=stays, exit_told=exit_told)
-    if exit_told is not moved[1] or entered.decide(FactKind.ENTERED, ctx.policy).card is None:
+    if entered.decide(FactKind.ENTERED, ctx.policy).card is None:
         return case, []
-    return entered, [moved[0]]
+    effect, former = moved
+    if exit_told is not former:
+        again = joining.told_again(ctx, case.read, effect.after, former)
+        effect = replace(effect, facts=[*effect.facts, again])
+    return entered, [effect]
 
 
 async def _set_free(ctx: Context, case: _Case, after: Card) -> list[Effect]:
@@ -274,7 +279,7 @@ async def _set_free(ctx: Context, case: _Case, after: Card) -> list[Effect]:
     if case.place.moved and case.former:
         waiting = replace(waiting, exits=[*waiting.exits, case.former])
     stays = [*case.stays, *([own] if own else [])]
-    return await joining.set_free(ctx, case.read, stays, waiting, paper_taken=case.report.paper_taken)
+    return await joining.settle(ctx, case.read, stays, waiting, paper_taken=case.report.paper_taken)
 
 
 async def _made(ctx: Context, case: _Case, kind: FactKind) -> tuple[Outcome, list[Fact]]:
@@ -315,26 +320,6 @@ def _told(ctx: Context, case: _Case, kind: FactKind, before: Card, outcome: Outc
 
 
 # Answers -------------------------------------------------------------------------------------------------------------
-
-
-def outcome_of(outcome: Outcome, report: Report, kind: FactKind, fact_id: UUID) -> dict[str, Any]:
-    """Keep what was decided, and what an officer saw, beside the fact: a repeat is answered from it."""
-    recorded = outcome.decision in {Decision.ADMIT, Decision.RECORDED}
-    observed = report.observed
-    return {
-        "asked": kind,
-        "checkpoint": report.crossing.checkpoint,
-        "decision": outcome.decision,
-        "reason": outcome.reason,
-        "flags": outcome.flags,
-        "fact": str(fact_id),
-        "changed": recorded or outcome.card is not None,
-        "used_up": outcome.used_up and outcome.used_up.told(),
-        "missing": outcome.missing,
-        "observed": observed and {"decision": observed.decision, "reason": observed.reason},
-        "observed_differs": outcome.observed_differs,
-        "needed_from": outcome.needed_from and outcome.needed_from.isoformat(),
-    }
 
 
 def crossed(answer: Mapping[str, Any], about: Shown | None, *, replayed: bool = False) -> Crossed:

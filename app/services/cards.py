@@ -24,11 +24,13 @@ from app.domain.errors import Conflict, Fault, NotFound
 from app.domain.events import CROSSINGS, Fact, FactKind, Source
 from app.domain.history import fact, replay
 from app.domain.issuing import NewCard
+from app.domain.joining import CardStay
 from app.domain.life import supersede
 from app.policies import reference
-from app.services import documents
+from app.services import documents, joining
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember
+from app.services.joining import Unjoined
 from app.services.recording import Salt, Unit, card_step, fact_steps, seal, store
 
 GROUPS = rows.GROUPS
@@ -108,6 +110,9 @@ async def prepare(ctx: Context, application: Application, attempt: Attempt, grou
     if application.entry:
         issuing.require_entry_left(personal.visa, used)
     card, facts, superseded = _decide(ctx, application, personal, new, former, read)
+    if card.entered_at and card.entered_at < read.instant and (person.version or group_id is None):
+        card, told = await _left_since(ctx, read, card, personal, former)
+        facts += told
     clear = sealed_json.write(personal)
     steps = [
         *_person_steps(ctx, person, personal),
@@ -180,6 +185,16 @@ def _decide(
         facts.append(tell(FactKind.ENTERED, made_out, card, fact_id=next(ids), crossing=crossing))
     facts += [tell(FactKind.SUPERSEDED, before, after, fact_id=next(ids)) for before, after in superseded]
     return card, facts, superseded
+
+
+async def _left_since(
+    ctx: Context, read: Read, card: Card, personal: Particulars, former: Sequence[Card]
+) -> tuple[Card, Sequence[Fact]]:
+    """End the stay by an exit that was told before its entry, if there was one."""
+    waiting = await joining.unjoined(ctx, card.traveller_id, personal)
+    stays = [stay for one in (*former, card) if (stay := CardStay.of(one))]
+    effects = await joining.settle(ctx, read, stays, Unjoined(exits=waiting.exits), own=card)
+    return (effects[0].after, effects[0].facts) if effects else (card, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,7 @@ from app.domain.corrections import Correction, corrected_documents, recorded_in,
 from app.domain.errors import Conflict, Forbidden, NotFound, Stale, violation
 from app.domain.events import Fact, FactKind, Source
 from app.domain.history import fact
-from app.domain.identity import BirthDate, person_key
+from app.domain.identity import BirthDate, Document, person_key
 from app.domain.transitions import Action, next_state
 from app.policies import reference
 from app.services import joining
@@ -130,8 +130,12 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
     card, stays = held.card, rows.other_stays(read.rows)
     open_elsewhere = next((row["other_number"] for row in read.rows if row["other_state"] == State.ACTIVE), None)
     document_steps: list[Step] = []
+    given: Particulars | None = None
     if isinstance(change, DocumentAdded):
         change, document_steps = await _with_document(ctx, held, change)
+        given = replace(held.personal, document=change.document)
+    if isinstance(change, Correction) and change.document:
+        change = replace(change, other_documents=await _other_documents(ctx, card))
     setting = Setting(at=read.instant, policy=ctx.policy, known_states=reference.known_states())
     done = change.apply(card, held.personal, setting)
     if open_elsewhere and done.card.state is State.ACTIVE:
@@ -144,8 +148,13 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
     after = judged_by(done.card, done.personal, stays, ctx.policy)
     if isinstance(change, Extension):
         require_longer(card, after)
+    ids = [*islice(_ids(ctx, read), len(done.parts))]
+    settled = await joining.after_change(ctx, read, card, after, new=given)
+    if settled.stays and settled.card is after:
+        after = judged_by(after, done.personal, settled.stays, ctx.policy)
     done = replace(done, parts=[*done.parts[:-1], replace(done.parts[-1], card=after)])
-    facts = await _facts(ctx, read, held, change, done)
+    facts = await _facts(ctx, ids, read, held, change, done)
+    last = settled.card if settled.facts else after
     clear = sealed_json.write(done.personal)
     sealed = (held.salt, clear) if clear != held.clear else None
     # who the holder is, is told by what corrects the application where that is not the first fact
@@ -155,14 +164,14 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
     others = [one for one in facts if one is not teller]
     steps = [
         *document_steps,
-        _card_step(ctx, held, after, clear if sealed else None, await _true_visa(ctx, held, change, done.personal)),
+        _card_step(ctx, held, last, clear if sealed else None, await _true_visa(ctx, held, change, done.personal)),
         *fact_steps(ctx, read.real_now, [teller], card.traveller_id, personal=sealed),
-        *fact_steps(ctx, read.real_now, others, card.traveller_id),
-        *await joining.steps_after(ctx, read, card, after),
-        *remember(ctx, read, attempt, card=(after.number, after.version)),
+        *fact_steps(ctx, read.real_now, [*others, *settled.facts], card.traveller_id),
+        *settled.steps,
+        *remember(ctx, read, attempt, card=(last.number, last.version)),
     ]
     await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])
-    return Shown(after, clear, read.instant)
+    return Shown(last, clear, read.instant)
 
 
 def _card_step(
@@ -184,12 +193,14 @@ async def _true_visa(ctx: Context, held: _Held, change: Change, truly: Particula
     return {"visa_hash": true}
 
 
-async def _facts(ctx: Context, read: Read, held: _Held, change: Change, done: Changed) -> list[Fact]:
+async def _facts(
+    ctx: Context, ids: Sequence[UUID], read: Read, held: _Held, change: Change, done: Changed
+) -> list[Fact]:
     before, facts = held.card, []
     told: Sequence[Row] = ()
     if any(part.corrects for part in done.parts):
         told = (await ctx.read(journal.OF_CARD, number=held.card.number, version=held.card.version)).rows
-    for part, fact_id in zip(done.parts, _ids(ctx, read), strict=False):
+    for part, fact_id in zip(done.parts, ids, strict=True):
         one = fact(
             part.kind,
             before,
@@ -201,6 +212,8 @@ async def _facts(ctx: Context, read: Read, held: _Held, change: Change, done: Ch
             crossing=part.crossing,
             reason=change.reason,
         )
+        if part.kind is FactKind.LINKED and isinstance(change, DocumentAdded):
+            one = replace(one, changes={**one.changes, "linked_document_id": str(change.document_id)})
         facts.append(_correcting(one, part, told) if part.corrects else _since(one, change, part.card.zone))
         before = part.card
     return facts
@@ -260,6 +273,13 @@ async def _with_document(ctx: Context, held: _Held, change: DocumentAdded) -> tu
         where = {"world_id": ctx.caller.world_id, "document_id": card.document_id}
         steps.append(changed(documents, where, replaced_by=change.document_id))
     return change, steps
+
+
+async def _other_documents(ctx: Context, card: Card) -> tuple[Document, ...]:
+    """List the documents that the holder has beside the card's."""
+    own = (await ctx.read(people.DOCUMENTS, traveller_id=card.traveller_id)).rows
+    others = [opened(ctx, row) for row in own if row["document_id"] != card.document_id]
+    return tuple(one.document for one in others if one)
 
 
 async def _corrected_documents(ctx: Context, held: _Held, personal: Particulars) -> tuple[list[Step], UUID]:

@@ -19,10 +19,10 @@ from app.domain.names import names_match
 from app.services import border
 from app.services.access import Context, Read, unit_of_work
 from app.services.border import Crossed, crossed
-from app.services.documents import opened
+from app.services.documents import birth_hash, opened
 from app.services.idempotency import Attempt, earlier, remember
 from app.services.recording import Salt, fact_steps, store
-from app.services.reports import CrossingAt, Seen, Sighting, report_of
+from app.services.reports import CrossingAt, Seen, Sighting, outcome_of, report_of
 
 _ASKED = {Direction.ENTRY: FactKind.ENTERED, Direction.EXIT: FactKind.DEPARTED}
 _ON_CARD = {Direction.ENTRY: border.enter, Direction.EXIT: border.leave}
@@ -130,8 +130,8 @@ def _outcome(ctx: Context, direction: Direction, told: Report, shown: Seen, *, s
 async def _record(ctx: Context, read: Read, case: _Case, person: _Person | None, attempt: Attempt) -> Crossed:
     """Keep the crossing with who was seen, sealed: under the person's salt, or a new one for somebody not known."""
     told, outcome, asked = case.report, case.outcome, _ASKED[case.direction]
-    crossing, fact_id = told.crossing, ctx.registry.new_id(read.real_now)
-    answer = border.outcome_of(outcome, told, asked, fact_id) | {
+    crossing, fact_id, born = told.crossing, ctx.registry.new_id(read.real_now), case.seen.holder.birth_date
+    answer = outcome_of(outcome, told, asked, fact_id) | {
         "asked_of": None,
         "seen": case.seen.exact_hash(ctx).hex(),
         "card": None,
@@ -153,6 +153,8 @@ async def _record(ctx: Context, read: Read, case: _Case, person: _Person | None,
         scan_id=told.scan_id,
         confidence=told.confidence,
         outcome=answer,
+        seen_hash=None if person else case.seen.exact_hash(ctx),
+        born_hash=None if person or born is None else birth_hash(ctx, born),
     )
     salt = person.salt if person else Salt(salt_id=ctx.registry.new_id(read.real_now, 1), salt=ctx.dice(SALT_BYTES))
     new_salt: list[Step] = []

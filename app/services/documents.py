@@ -12,7 +12,7 @@ from app.db.tables import documents
 from app.db.write import Step, added, changed
 from app.domain.card import Card, Particulars
 from app.domain.errors import Conflict
-from app.domain.identity import canonical_document_number, fold_document_number, person_key
+from app.domain.identity import BirthDate, Document, canonical_document_number, fold_document_number, person_key
 from app.services.access import Context, Scope
 from app.services.recording import Salt, seal
 
@@ -53,14 +53,24 @@ def latest_columns(ctx: Context, personal: Particulars, salt: Salt, document_id:
     }
 
 
+def exact_hash(ctx: Context, document: Document) -> bytes:
+    """Hash what a document is found by: the issuing state and the number."""
+    return ctx.keys.hash("exact", document.issuing_state, canonical_document_number(document.number))
+
+
+def birth_hash(ctx: Context, birth_date: BirthDate) -> bytes:
+    """Hash a birth date."""
+    return ctx.keys.hash("birth", str(birth_date))
+
+
 def columns(ctx: Context, personal: Particulars, salt: Salt, document_id: UUID) -> Mapping[str, object]:
     """Name all columns of a document with its holder."""
     keys, document = ctx.keys, personal.document
     exact = canonical_document_number(document.number)
     return {
-        "exact_hash": keys.hash("exact", document.issuing_state, exact),
+        "exact_hash": exact_hash(ctx, document),
         "fold_hash": keys.hash("fold", document.issuing_state, fold_document_number(exact)),
-        "birth_hash": keys.hash("birth", str(personal.holder.birth_date)),
+        "birth_hash": birth_hash(ctx, personal.holder.birth_date),
         "person_hash": person_hash(ctx, personal),
         "issuing_state": document.issuing_state,
         **latest_columns(ctx, personal, salt, document_id),

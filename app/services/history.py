@@ -1,7 +1,7 @@
 """What happened to a card, fact by fact, and what the card was at another time."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from app.db.engine import Row
 from app.domain import number as numbers
 from app.domain.card import Card
 from app.domain.errors import NotFound, RuleViolation, violation
-from app.domain.events import CROSSINGS
+from app.domain.events import CROSSINGS, FactKind
 from app.domain.history import (
     Recorded,
     card_of_past,
@@ -27,8 +27,10 @@ from app.domain.history import (
 from app.services import policies
 from app.services.access import Context, Read, unit_of_work
 from app.services.cards import FORGOTTEN, Shown
+from app.services.judging import BY_STAYS
 
 _LATEST = 2**31 - 1
+_OF_RECORDS = frozenset({FactKind.MERGED, FactKind.UNMERGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +101,18 @@ async def at(ctx: Context, text: str, *, as_of: datetime | None, known_at: datet
         raise NotFound("card-not-found")
     card, clear = card_of_past(chosen), _clear(personal_of_past(chosen))
     if as_of is not None:
-        if clear is not None and chosen != known[: len(chosen)]:
+        left_out = {one.fact_id for one in known} - {one.fact_id for one in chosen}
+        if clear is not None and (
+            chosen != known[: len(chosen)] or any(_reaches_back(row, left_out) for row in read.rows)
+        ):
             card = await _judged(ctx, card, clear, known, as_of=as_of, known_at=known_at)
         card = on_its_day(card, as_of)
     return Shown(card, clear or FORGOTTEN, as_of or known_at or read.instant)
+
+
+def _reaches_back(row: Row, left_out: Collection[UUID]) -> bool:
+    """Whether a fact that is left out tells what the holder's other stays truly were, also before it was recorded."""
+    return row["fact_id"] in left_out and (row["kind"] in _OF_RECORDS or row["reason"] == BY_STAYS)
 
 
 def _with_personal(ctx: Context, rows: Sequence[Row]) -> list[Recorded]:

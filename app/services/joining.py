@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from app.db import cards as rows
 from app.db import journal
@@ -11,16 +12,18 @@ from app.db import particulars as sealed_json
 from app.db.engine import Row
 from app.db.write import Step
 from app.domain import life
-from app.domain.border import WAITS, Outcome, Reason, Report, decide_entry, departed_as
+from app.domain.border import WAITS, Decision, Outcome, Reason, Report, decide_entry, departed_as
 from app.domain.card import Card, Crossing, Particulars, State, stays_on
 from app.domain.events import Fact, FactKind, Source
 from app.domain.history import card_of_past, fact, past
-from app.domain.joining import CardStay, Waiting, left_since, ready
+from app.domain.joining import CardStay, Waiting, ended, left_since, ready
+from app.domain.presence import Stay
 from app.domain.transitions import can_be_entered_late
 from app.services import documents
 from app.services.access import Context, Read
 from app.services.judging import other_steps
 from app.services.recording import card_step, fact_steps
+from app.services.reports import outcome_of
 
 _TAKEN_BACK = frozenset({FactKind.WITHDRAWN, FactKind.SUPERSEDED})
 
@@ -47,9 +50,15 @@ class Effect:
     facts: Sequence[Fact]
 
 
-async def unjoined(ctx: Context, card: Card) -> Unjoined:
-    """Read what waits of the holder of a card."""
-    told = (await ctx.read(journal.CROSSINGS_OF, traveller_id=card.traveller_id)).rows
+async def unjoined(ctx: Context, traveller_id: UUID, new: Particulars | None = None) -> Unjoined:
+    """Read what waits of a traveller; `new` has a document that the traveller is just being given."""
+    read = await ctx.read(
+        journal.CROSSINGS_OF,
+        traveller_id=traveller_id,
+        new_document=new and documents.exact_hash(ctx, new.document),
+        new_birth=new and documents.birth_hash(ctx, new.holder.birth_date),
+    )
+    told = read.rows
     answered = {row["corrects"] for row in told}
     waiting = [row for row in told if row["kind"] == FactKind.CROSSING and row["fact_id"] not in answered]
     return Unjoined(
@@ -146,6 +155,15 @@ async def moved_back(ctx: Context, read: Read, number: str, exit_told: Waiting) 
     return Effect(before=card, after=gone, facts=[replace(departed, corrects=exit_told.fact_id)]), former
 
 
+def told_again(ctx: Context, read: Read, card: Card, former: Waiting) -> Fact:
+    """Tell that an exit which a card had is that of a stay nobody has told of yet: it waits again."""
+    report, reason = Report.of(former), Reason.EXIT_WITHOUT_ENTRY
+    told = tell(ctx, read, FactKind.CROSSING, card, card, report, reason=reason)
+    outcome = Outcome(decision=Decision.RECORDED, reason=reason, flags=[reason.value])
+    kept = outcome_of(outcome, report, FactKind.DEPARTED, told.fact_id)
+    return replace(told, corrects=former.fact_id, outcome=kept)
+
+
 def exit_on(card: Card, told: Sequence[Row]) -> Waiting | None:
     """Read the exit that a card has as one that was told: by the fact that told of it first."""
     row = next((row for row in reversed(told) if row["kind"] == FactKind.DEPARTED), None)
@@ -159,24 +177,48 @@ def exit_on(card: Card, told: Sequence[Row]) -> Waiting | None:
     )
 
 
-# What an exit sets free ----------------------------------------------------------------------------------------------
+# What a crossing or another stay settles -----------------------------------------------------------------------------
 
 
-async def set_free(
-    ctx: Context, read: Read, stays: Sequence[CardStay], waiting: Unjoined, *, paper_taken: bool
+async def settle(
+    ctx: Context,
+    read: Read,
+    stays: Sequence[CardStay],
+    waiting: Unjoined,
+    *,
+    own: Card | None = None,
+    paper_taken: bool = False,
 ) -> list[Effect]:
-    """Let entries that have waited take effect, one after the other, now that an exit is known; `stays` are all."""
+    """Let crossings that have waited take effect, one after the other; `stays` are all of the traveller.
+
+    `own` is the card that is being written anyway, as it is by now.
+    """
     found, known = list[Effect](), list(stays)
-    while entry := ready(waiting.entries, waiting.exits, known):
-        waiting = waiting.without(entry)
-        exit_told = left_since(entry.at, waiting.exits, known)
-        effect = await _entered(ctx, read, entry, exit_told, known, paper_taken=paper_taken)
-        stay = effect and CardStay.of(effect.after)
-        if effect and stay:
+    while True:
+        effect: Effect | None
+        if over := ended(waiting.exits, known):
+            stay, exit_told = over
+            effect, waiting = await _left(ctx, read, stay, exit_told, own), waiting.without(exit_told)
+        elif entry := ready(waiting.entries, waiting.exits, known):
+            left_by = left_since(entry.at, waiting.exits, known)
+            effect = await _entered(ctx, read, entry, left_by, known, paper_taken=paper_taken)
+            waiting = waiting.without(entry, left_by if effect else None)
+        else:
+            return found
+        if effect:
             found.append(effect)
-            known.append(stay)
-            waiting = waiting.without(exit_told)
-    return found
+            known = [stay for stay in known if stay.number != effect.after.number]
+            known += [stay for stay in [CardStay.of(effect.after)] if stay]
+
+
+async def _left(ctx: Context, read: Read, stay: CardStay, exit_told: Waiting, own: Card | None) -> Effect:
+    card = own if own and own.number == stay.number else await _card(ctx, stay.number)
+    gone, departed = left(ctx, read, card, exit_told)
+    return Effect(before=card, after=gone, facts=[departed])
+
+
+async def _card(ctx: Context, number: str) -> Card:
+    return rows.card_of((await ctx.read(rows.BY_NUMBER, number=number)).head)
 
 
 async def _entered(
@@ -223,26 +265,54 @@ async def effect_steps(ctx: Context, read: Read, effects: Sequence[Effect]) -> l
     return steps
 
 
-async def steps_after(ctx: Context, read: Read, before: Card, after: Card) -> list[Step]:
-    """Do what follows from another stay on a card: entries that have waited, and the end of the open card's stay."""
-    own, effects = CardStay.of(after), list[Effect]()
-    if own != CardStay.of(before):
-        stays = [*rows.other_card_stays(read.rows), *([own] if own else [])]
-        effects = await set_free(ctx, read, stays, await unjoined(ctx, after), paper_taken=False)
-    return [*await effect_steps(ctx, read, effects), *await judged_steps(ctx, read, before, after, effects)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What follows from another stay on a card: the card itself by then with the facts of that, and further steps.
+
+    `stays` are those on the other cards, where one of them has changed.
+    """
+
+    card: Card
+    facts: Sequence[Fact]
+    steps: Sequence[Step]
+    stays: Sequence[Stay]
+
+
+async def after_change(
+    ctx: Context, read: Read, before: Card, after: Card, *, new: Particulars | None = None
+) -> Settled:
+    """Do what follows from another stay on a card, or a `new` document of its holder.
+
+    Crossings that have waited take effect, and the open card is judged anew.
+    """
+    stay, effects = CardStay.of(after), list[Effect]()
+    if new or stay != CardStay.of(before):
+        stays = [*rows.other_card_stays(read.rows), *([stay] if stay else [])]
+        effects = await settle(ctx, read, stays, await unjoined(ctx, after.traveller_id, new), own=after)
+    own = next((one for one in effects if one.after.number == after.number), None)
+    others = [one for one in effects if one is not own]
+    card = own.after if own else after
+    return Settled(
+        card=card,
+        facts=own.facts if own else (),
+        steps=[*await effect_steps(ctx, read, others), *await judged_steps(ctx, read, before, card, others)],
+        stays=rows.other_stays(_by_now(read, others).rows) if others else (),
+    )
 
 
 async def judged_steps(ctx: Context, read: Read, before: Card, after: Card, effects: Sequence[Effect]) -> list[Step]:
     """Judge the traveller's open card anew by all stays that have changed."""
-    if effects:
-        anew = {one.after.number for one in effects}
-        kept = [row for row in read.rows if row["other_number"] not in anew]
-        read = replace(read, rows=[*kept, *(_row_of(one.after) for one in effects)])
-    return await other_steps(ctx, read, before=before, after=after)
+    return await other_steps(ctx, _by_now(read, effects), before=before, after=after)
+
+
+def _by_now(read: Read, effects: Sequence[Effect]) -> Read:
+    """Write what has happened to other cards as the statement would have found it, had it been stored already."""
+    anew = {one.after.number for one in effects}
+    kept = [row for row in read.rows if row["other_number"] not in anew]
+    return replace(read, rows=[*kept, *(_row_of(one.after) for one in effects)])
 
 
 def _row_of(card: Card) -> Mapping[str, Any]:
-    """Write a card as the statement would have found it, had it been stored already."""
     (stay,) = stays_on([card])
     return {
         "other_number": card.number,

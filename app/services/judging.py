@@ -26,6 +26,9 @@ from app.services.holders import rough_traveller_of, traveller_of
 from app.services.recording import card_step, fact_steps, store
 from app.services.sandboxes import every
 
+BY_STAYS = "stays"
+"""Why an open card has another end: its holder's stays on other cards are not what they were taken for."""
+
 _PAGE = 500
 
 
@@ -157,7 +160,7 @@ async def _judged_steps(ctx: Context, read: Read, number: str, stays: Sequence[S
         recorded_at=read.instant,
         actor=ctx.actor,
         source=Source.REGISTRY,
-        reason="stays",
+        reason=BY_STAYS,
     )
     where = {"world_id": ctx.caller.world_id, "number": number}
     step = changed(cards, where, **rows.changed_columns(card, after))

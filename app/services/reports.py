@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from pydantic_core import to_json
 
 from app.db import people
 from app.domain.application import DocumentFields, HolderFields, seen
-from app.domain.border import HAPPENED, Observed, Report
+from app.domain.border import HAPPENED, Decision, Observed, Outcome, Report
 from app.domain.card import Card, Crossing, Particulars
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import violation
-from app.domain.events import Source
+from app.domain.events import FactKind, Source
 from app.domain.identity import canonical_document_number, state_code
 from app.policies import reference
 from app.services.access import Context, Read
@@ -141,3 +143,23 @@ async def _compared(ctx: Context, report: Report, shown: Seen, known: Particular
         expires_on=report.expires_on or (one["expires_on"] if one else None),
         other_document=card.document_id not in same,
     )
+
+
+def outcome_of(outcome: Outcome, report: Report, kind: FactKind, fact_id: UUID) -> dict[str, Any]:
+    """Keep what was decided, and what an officer saw, beside the fact: a repeat is answered from it."""
+    recorded = outcome.decision in {Decision.ADMIT, Decision.RECORDED}
+    observed = report.observed
+    return {
+        "asked": kind,
+        "checkpoint": report.crossing.checkpoint,
+        "decision": outcome.decision,
+        "reason": outcome.reason,
+        "flags": outcome.flags,
+        "fact": str(fact_id),
+        "changed": recorded or outcome.card is not None,
+        "used_up": outcome.used_up and outcome.used_up.told(),
+        "missing": outcome.missing,
+        "observed": observed and {"decision": observed.decision, "reason": observed.reason},
+        "observed_differs": outcome.observed_differs,
+        "needed_from": outcome.needed_from and outcome.needed_from.isoformat(),
+    }

@@ -18,10 +18,14 @@ from app.domain.errors import Conflict, NotFound, RuleViolation, violation
 from app.domain.events import Fact, FactKind, Source
 from app.domain.history import fact
 from app.domain.identity import Document
+from app.domain.joining import CardStay
 from app.domain.merging import Origin, Told, origin_of
+from app.services import joining
 from app.services.access import Context, Read, unit_of_work
 from app.services.documents import known_as, new_document, opened
 from app.services.idempotency import OK, Attempt, earlier, remember
+from app.services.joining import Effect, Unjoined
+from app.services.judging import BY_STAYS
 from app.services.recording import Salt, Unit, fact_steps, seal, store, store_all
 from app.services.records import Changed, Record, Traveller, merged_into, record_of, repeated, shown
 
@@ -53,19 +57,33 @@ async def link(ctx: Context, traveller_id: UUID, document: Document, evidence: s
     told = _traveller_fact(ctx, one.read, FactKind.LINKED, evidence, {"document": str(document_id)})
     new = new_document(ctx, personal, salt, document_id=document_id, traveller_id=traveller_id)
     row = new.values | {"salt": salt.salt, "replaced_by": None, "origin_id": None}
+    held = [rows.card_of(card) for card in one.cards]
+    effects = await _settled(ctx, one, held, personal)
+    settled = {effect.after.number: effect.after for effect in effects}
     after = Changed(
         record=one,
         documents=[*one.documents, row],
-        cards=[rows.card_of(card) for card in one.cards],
+        cards=[settled.get(card.number, card) for card in held],
         merged=await merged_into(ctx, traveller_id),
     )
     steps = [
         new,
         *fact_steps(ctx, one.read.real_now, [told], traveller_id),
+        *await joining.effect_steps(ctx, one.read, effects),
         *remember(ctx, one.read, attempt, answer=after.answer()),
     ]
     await store(ctx, steps, traveller_id=traveller_id, version=one.version)
     return after.shown(ctx)
+
+
+async def _settled(ctx: Context, one: Record, held: Sequence[Card], personal: Particulars) -> list[Effect]:
+    """Let an exit on the new document, told when nobody was known to hold it, end the stay that goes on.
+
+    Only exits are told of a document alone: they change no stay that is over, and so the end of no other.
+    """
+    waiting = await joining.unjoined(ctx, one.traveller_id, personal)
+    stays = [stay for card in held if (stay := CardStay.of(card))]
+    return await joining.settle(ctx, one.read, stays, Unjoined(exits=waiting.exits))
 
 
 @unit_of_work
@@ -266,7 +284,7 @@ class _Moved:
         after = self._judged(card.changed(), self._personal(row), among)
         if (after.last_lawful_day, after.ended_by) == (card.last_lawful_day, card.ended_by):
             return card
-        self._write(row, after, FactKind.CHANGED, "stays")
+        self._write(row, after, FactKind.CHANGED, BY_STAYS)
         return after
 
     def tell_of(self, traveller_id: UUID, changes: dict[str, Any]) -> None:

@@ -397,6 +397,26 @@ async def test_a_card_is_corrected_to_the_linked_document_together_with_the_name
     assert again["traveller"] == card["traveller"]
 
 
+async def test_a_number_corrected_to_that_of_a_linked_passport_takes_its_last_day_too(client: AsyncClient) -> None:
+    card = await issue(client)
+    linked = passport("FB7654321", "2028-05-05")
+    await changed(client, card["number"], "document_added", document=linked, replaces=False)
+    corrected = await changed(client, card["number"], "correction", document={"number": "FB7654321"})
+    assert corrected["document"] == linked
+    assert await held(client, card["traveller"]) == {
+        "FA1234567": ("2030-01-01", False),
+        "FB7654321": ("2028-05-05", False),
+    }
+
+
+async def test_a_payment_after_a_shortening_says_that_it_extends_nothing(client: AsyncClient) -> None:
+    number = (await issue(client, purpose="employment"))["number"]
+    await changed(client, number, "shortening", until="2026-12-10")
+    paid = await changed(client, number, "patent_payment", paid_through="2026-12-31")
+    assert (paid["last_lawful_day"], paid["ended_by"]) == ("2026-12-10", "shortening")
+    assert [one["code"] for one in paid["warnings"]] == ["shortened"]
+
+
 ONE_ENTRY = VISA | {"entries": 1, "days_granted": None, "valid_until": "2027-06-30"}
 FIRST_VISA, SECOND_VISA = ONE_ENTRY | {"number": "201111111"}, ONE_ENTRY | {"number": "202222222"}
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from httpx2 import AsyncClient
 
 from tests.api.bodies import DOCUMENT, HOLDER, MOSCOW_AIR, VISA, Body, declaration, entering
@@ -497,6 +498,85 @@ async def link(client: AsyncClient, card: str, **document: Any) -> None:  # noqa
     traveller = (await show(client, card))["traveller"]
     body = {"document": DOCUMENT | document, "evidence": "both shown"}
     assert (await client.post(f"/v1/travellers/{traveller}/documents", json=body)).status_code == 201
+
+
+OTHER = {"type": "passport", "number": "N12345678", "issuing_state": "KAZ", "expires_on": "2034-05-01"}
+
+
+async def left_on(client: AsyncClient, document: Body, at: str = "2026-11-20T06:00:00Z", **holder: str) -> str:
+    """Somebody leaves on a document, without a stay that is known; gives the fact."""
+    shown = {name: document[name] for name in ("number", "issuing_state")}
+    told = await cross(client, direction="exit", document=shown, holder=holder, occurred_at=at)
+    assert told["reason"] == "exit_without_entry"
+    return told["fact"]  # type: ignore[no-any-return]
+
+
+async def test_an_exit_on_a_passport_that_is_linked_afterwards_ends_the_stay(client: AsyncClient) -> None:
+    card = await entered_at(client, "2026-11-10T06:00:00Z")
+    fact = await left_on(client, OTHER, birth_date=HOLDER["birth_date"])
+    await link(client, card, **OTHER)
+    assert await stay_on(client, card) == ("departed", "2026-11-10", "2026-11-20")
+    assert await joined(client, card) == {"card.departed": fact}
+
+
+async def test_an_exit_on_a_passport_that_is_added_to_the_card_afterwards_ends_the_stay(client: AsyncClient) -> None:
+    card = await entered_at(client, "2026-11-10T06:00:00Z")
+    fact = await left_on(client, OTHER)
+    body = {
+        "kind": "document_added",
+        "reason": "shown",
+        "document": OTHER,
+        "replaces": False,
+        "effective_on": "2026-11-20",
+    }
+    answer = await client.post(f"/v1/cards/{card}/changes", json=body, headers={"If-Match": "*"})
+    assert (answer.status_code, answer.json()["status"]) == (201, "departed")
+    assert await joined(client, card) == {"card.departed": fact}
+    (linked,) = [
+        one
+        for one in (await client.get(f"/v1/cards/{card}/history")).json()["items"]
+        if one["type"] == "traveller.linked"
+    ]
+    assert [one["field"] for one in linked["changes"]] == ["linked_document_id"]
+
+
+@pytest.mark.parametrize(
+    ("at", "holder"),
+    [("2026-11-20T06:00:00Z", {"birth_date": "1971-01-01"}), ("2026-11-05T06:00:00Z", {})],
+    ids=["of another birth date", "before the entry"],
+)
+async def test_an_exit_that_does_not_fit_ends_no_stay_when_its_passport_is_linked(
+    client: AsyncClient, at: str, holder: Body
+) -> None:
+    card = await entered_at(client, "2026-11-10T06:00:00Z")
+    await left_on(client, OTHER, at, **holder)
+    await link(client, card, **OTHER)
+    assert (await show(client, card))["status"] == "active"
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_an_exit_told_before_a_card_was_made_out_for_its_entry_ends_that_stay(
+    client: AsyncClient, *, is_known: bool
+) -> None:
+    if is_known:
+        former = await entered_at(client, "2026-10-01T06:00:00Z")
+        await on_card(client, former, "exit", occurred_at="2026-10-02T06:00:00Z")
+    fact = await left_on(client, DOCUMENT)
+    answer = await client.post("/v1/cards", json=entering(at="2026-11-10T06:00:00Z"))
+    assert (answer.status_code, answer.json()["status"]) == (201, "departed")
+    card = answer.json()["number"]
+    assert await stay_on(client, card) == ("departed", "2026-11-10", "2026-11-20")
+    assert await joined(client, card) == {"card.departed": fact}
+
+
+async def test_an_entry_that_is_corrected_to_before_an_exit_that_waits_ends_with_it(client: AsyncClient) -> None:
+    card = await entered_at(client, "2026-11-20T06:00:00Z")
+    told = await on_card(client, card, "exit", occurred_at="2026-11-15T06:00:00Z", source="late_upload")
+    assert told["reason"] == "exit_without_entry"
+    body = {"kind": "correction", "reason": "the stamp", "entry": {"occurred_at": "2026-11-10T06:00:00Z"}}
+    answer = await client.post(f"/v1/cards/{card}/changes", json=body, headers={"If-Match": "*"})
+    assert (answer.status_code, answer.json()["status"]) == (201, "departed")
+    assert await stay_on(client, card) == ("departed", "2026-11-10", "2026-11-15")
 
 
 async def test_the_passport_that_is_shown_is_the_one_that_must_be_valid(client: AsyncClient) -> None:

@@ -167,6 +167,18 @@ async def test_a_stay_on_another_card_that_is_corrected_later_was_not_known(clie
     assert (await then(client, number, "2026-11-10"))["last_lawful_day"] == "2026-11-17"
 
 
+async def test_a_correction_of_another_card_alone_is_true_of_the_days_before_it(client: AsyncClient) -> None:
+    former = await came(client, at=morning("2026-08-01"))
+    await left(client, former, morning("2026-08-10"))
+    number = await came(client, at=morning("2026-11-01"))
+    before = await then(client, number, "2026-11-10")
+    assert before["last_lawful_day"] == "2027-01-29"
+    await move_to(client, "2026-12-10")
+    await changed(client, former, "correction", exit={"occurred_at": morning("2026-10-10")})
+    assert (await then(client, number, "2026-11-10"))["last_lawful_day"] == "2026-11-19"
+    assert (await then(client, number, "2026-11-10", known="2026-12-01"))["last_lawful_day"] == "2027-01-29"
+
+
 async def test_a_card_that_is_annulled_later_counted_then(client: AsyncClient) -> None:
     former = await came(client, at=morning("2026-08-01"))
     await left(client, former, morning("2026-09-10"))

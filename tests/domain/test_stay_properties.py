@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from app.domain import stay
-from app.domain.presence import unbroken
+from app.domain.presence import Stay, unbroken
 from app.domain.stay import Assessment, Ending, UsedUp
 from tests.domain.stay_oracle import TEN_YEARS, Case, Paper, Rule
 from tests.domain.strategies import MIXES, cases
@@ -58,6 +58,17 @@ def test_another_stay_may_leave_more_days_of_a_period_because_it_moves_the_begin
     case = Case(date(2025, 1, 12), ((date(2025, 1, 5), date(2025, 1, 7)),), three_in_ten)
     assert left(case) == 0  # from 5 to 14 January
     assert left(replace(case, stays=((date(2025, 1, 1), date(2025, 1, 1)), *case.stays))) == 3  # from 1 to 10 January
+
+
+@given(of(MIXES))
+def test_a_card_ends_on_the_day_that_its_holder_is_told_whatever_it_overlaps(case: Case) -> None:
+    """Two records found to be of one person may have stays that overlap: they are one unbroken stay."""
+    end = stay.ending(case.history(), case.terms(), case.on)
+    told = stay.assess([*case.history(), Stay(case.on)], case.terms(), case.on)
+    assert (end and end.ended_by) == told.ended_by
+    if told.last_lawful_day:
+        assert end
+        assert end.last_lawful_day == told.last_lawful_day
 
 
 # The same history, told otherwise ------------------------------------------------------------------------------------
