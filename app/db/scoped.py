@@ -5,12 +5,15 @@ it has moved, what was cached is stale and the caller is loaded again. An answer
 that "nothing found" and "you are in another world by now" cannot be confused.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select, true
 
 from app.db.tables import idempotency, sandboxes
 from app.db.types import RealNow
+
+Scoped: TypeAlias = Select[Any]
+"""A statement as `in_sandbox` makes it."""
 
 FOUND: ColumnElement[int] = literal_column("1").label("found")
 """Null in the one row of an answer that found nothing."""
@@ -29,7 +32,7 @@ _REPLAYED = (
 )
 
 
-def in_sandbox(found: Select[Any], *order: str, descending: bool = False, replay: bool = False) -> Select[Any]:
+def in_sandbox(found: Select[Any], *order: str, descending: bool = False, replay: bool = False) -> Scoped:
     """Wrap a query so that it answers with the epoch and the real time too, in the order of the columns `order`.
 
     With `replay` the live record of the idempotency key `key` stands in every row.

@@ -12,6 +12,7 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Executable,
+    Select,
     Table,
     bindparam,
     exists,
@@ -22,26 +23,35 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.engine import Database, Session
+from app.db.engine import Database, Row, Session
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A row that must be there (no `values`), a change to the rows found by `where`, or a row to add (no `where`)."""
+    """A row that must be there (no `values`), a change to the rows found by `where`, or a row to add (no `where`).
+
+    `missing`: the row must not be there.
+    """
 
     table: Table
     where: dict[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    missing: bool = False
 
     @property
-    def shape(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    def shape(self) -> tuple[str, tuple[str, ...], tuple[str, ...], bool]:
         """What the SQL depends on."""
-        return self.table.name, tuple(self.where), tuple(self.values)
+        return self.table.name, tuple(self.where), tuple(self.values), self.missing
 
 
 def held(table: Table, /, **where: Any) -> Step:  # noqa: ANN401  a column's value
     """Require a row."""
     return Step(table, where=where)
+
+
+def absent(table: Table, /, **where: Any) -> Step:  # noqa: ANN401
+    """Require that there is no such row."""
+    return Step(table, where=where, missing=True)
 
 
 def changed(table: Table, where: dict[str, Any], /, **values: Any) -> Step:  # noqa: ANN401
@@ -66,6 +76,27 @@ async def write(db: Database, conditions: Sequence[Step], steps: Sequence[Step])
     if db.dialect.name == "postgresql":
         return await _chain(db, conditions, steps)
     return await write_all(db, [(conditions, steps)])
+
+
+async def write_or_read(
+    db: Database,
+    conditions: Sequence[Step],
+    steps: Sequence[Step],
+    statement: Select[Any],
+    **values: Any,  # noqa: ANN401  a parameter's value
+) -> tuple[bool, list[Row]]:
+    """Write as `write` does on PostgreSQL, and read what was there before, in one statement.
+
+    SQLite is in this process: there it is as quick to read first.
+    """
+    shape = (statement, len(conditions), *(step.shape for step in (*conditions, *steps)))
+    chain = _chains.get(shape)
+    if chain is None:
+        gates, done = _parts(conditions, steps)
+        met = select(func.count()).select_from(gates[-1]).scalar_subquery().label("met")
+        chain = _chains[shape] = statement.add_columns(met).add_cte(*gates, *done)
+    rows = await db.all(chain, **_chain_binds(conditions, steps) | values)
+    return bool(rows) and rows[0]["met"] == 1, rows
 
 
 async def write_all(db: Database, units: Sequence[tuple[Sequence[Step], Sequence[Step]]]) -> bool:
@@ -93,8 +124,8 @@ class _ConditionFailedError(Exception):
 
 async def _require(unit: Session, condition: Step) -> None:
     statement, binds = _statement(condition), _binds(condition)
-    met = await unit.run(statement, **binds) == 1 if condition.values else await unit.one(statement, **binds)
-    if not met:
+    met = await unit.run(statement, **binds) == 1 if condition.values else bool(await unit.one(statement, **binds))
+    if met is condition.missing:
         raise _ConditionFailedError
 
 
@@ -103,16 +134,24 @@ async def _chain(db: Database, conditions: Sequence[Step], steps: Sequence[Step]
     statement = _chains.get(shape)
     if statement is None:
         statement = _chains[shape] = _build_chain(conditions, steps)
-    binds = {
+    row = await db.one(statement, **_chain_binds(conditions, steps))
+    return row is not None and row["met"] == 1
+
+
+def _chain_binds(conditions: Sequence[Step], steps: Sequence[Step]) -> dict[str, Any]:
+    return {
         name: value
         for place, step in enumerate((*conditions, *steps))
         for name, value in _binds(step, f"s{place}_").items()
     }
-    row = await db.one(statement, **binds)
-    return row is not None and row["met"] == 1
 
 
 def _build_chain(conditions: Sequence[Step], steps: Sequence[Step]) -> Executable:
+    gates, done = _parts(conditions, steps)
+    return select(func.count().label("met")).select_from(gates[-1]).add_cte(*gates, *done)
+
+
+def _parts(conditions: Sequence[Step], steps: Sequence[Step]) -> tuple[list[CTE], list[CTE]]:
     gates: list[CTE] = []
     for place, condition in enumerate(conditions):
         gates.append(_gated(condition, f"s{place}_", gates).cte(f"s{place}"))
@@ -122,13 +161,16 @@ def _build_chain(conditions: Sequence[Step], steps: Sequence[Step]) -> Executabl
         done.append(_gated(step, f"s{place}_", [gate]).cte(f"s{place}"))
         if _kind(step) == "change":
             gate = done[-1]  # PostgreSQL runs the parts of a chain in no order; a row may need the place of another
-    return select(func.count().label("met")).select_from(gates[-1]).add_cte(*gates, *done)
+    return gates, done
 
 
 def _gated(step: Step, prefix: str, gates: Sequence[CTE]) -> Any:  # noqa: ANN401  Select, Update or Insert: all have cte()
     gate = [exists(select(literal_column("1")).select_from(earlier)) for earlier in gates]
     found: ColumnElement[int] = literal_column("1").label("found")
     match _kind(step):
+        case "hold" if step.missing:
+            there = exists(literal_column("1")).select_from(step.table).where(*_matching(step, prefix))
+            return select(found).where(~there, *gate)
         case "hold":
             return select(found).select_from(step.table).where(*_matching(step, prefix), *gate)
         case "change":

@@ -5,7 +5,7 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -28,6 +28,10 @@ _TRUST_SECONDS = 60
 """How long a process trusts what it loaded about a key; the epoch tells of changes long before."""
 _CACHED_CALLERS = 10_000
 _KEPT_POLICIES = 1_000
+_TRUSTED_CLOCK = 5.0
+"""Seconds after which what the database's clock said is no longer gone by."""
+_SLOW = 0.999
+"""How fast this process's clock is taken to run beside the database's: slower than any does."""
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _TRIES = 50
 """Somebody wins in every round of a race, so this is how many may compete for one person before one is told to wait."""
@@ -110,6 +114,7 @@ class Registry:
     dice: Dice
     policies: Mapping[str, Policy]
     _policies: dict[tuple[str, str | None, frozenset[str]], Policy] = field(default_factory=dict)
+    _real: tuple[datetime, float] | None = None
     _callers: dict[bytes, tuple[KeyHolder, float]] = field(default_factory=dict)
     _last_id: int = 0
 
@@ -124,6 +129,18 @@ class Registry:
         (millis, micros), place = divmod(self._last_id >> 10, 1000), self._last_id & 1023
         stamp = millis << 80 | 7 << 76 | micros << 64 | 2 << 62 | place << 52
         return UUID(int=stamp | int.from_bytes(self.dice(7), "big") >> 4)
+
+    def notice(self, real: datetime) -> None:
+        """Take note of what the database's clock has just said."""
+        self._real = real, asyncio.get_running_loop().time()
+
+    def real_at_least(self) -> datetime | None:
+        """Tell real time from what the database's clock said last: never later than it; None where that is long ago."""
+        if self._real is None:
+            return None
+        said, then = self._real
+        passed = asyncio.get_running_loop().time() - then
+        return said + timedelta(seconds=passed * _SLOW) if passed < _TRUSTED_CLOCK else None
 
     def new_key(self) -> str:
         """Make an API key of 256 random bits."""
@@ -229,11 +246,28 @@ class Context:
     async def read(self, statement: Statement, /, *, long: bool = False, **values: Any) -> "Read":  # noqa: ANN401
         """Run a statement of `db/scoped.py` in the caller's world, and tell the instant of the answer."""
         fetch = self.db.survey if long else self.db.all
-        rows = await fetch(statement, sandbox_id=self.caller.sandbox_id, world_id=self.caller.world_id, **values)
+        return self.answered(
+            await fetch(statement, sandbox_id=self.caller.sandbox_id, world_id=self.caller.world_id, **values)
+        )
+
+    def answered(self, rows: list[Row]) -> "Read":
+        """Take the rows of such a statement; StaleCallerError where they are of another epoch."""
         if not rows or rows[0]["epoch"] != self.caller.epoch:
             raise StaleCallerError
         first = rows[0]
+        self.registry.notice(first["real_now"])
         return Read(first, rows if first["found"] is not None else [], self.caller.clock.at(first["real_now"]))
+
+    def suppose(self) -> "Read | None":
+        """Suppose that a statement would find nothing, and no repeat: where the clock is frozen, its answer is known.
+
+        What is decided on that may be written only if it holds (`write_or_read`); None where nothing can be supposed,
+        or nothing would be gained.
+        """
+        clock, real = self.caller.clock, self.registry.real_at_least()
+        if self.db.dialect.name != "postgresql" or clock.mode is not Mode.FROZEN or real is None:
+            return None
+        return Read({"real_now": real, "replay_operation": None}, [], clock.anchor_sim)
 
     async def reloaded(self) -> "Context":
         """Load the caller again: the sandbox has changed since. Unknown when the key is no longer good."""

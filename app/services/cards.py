@@ -12,15 +12,15 @@ from app.db import cards as rows
 from app.db import journal, tables
 from app.db import particulars as sealed_json
 from app.db.engine import Row, Statement
-from app.db.tables import cards, salts, travellers
+from app.db.tables import cards, idempotency, salts, travellers
 from app.db.vault import SALT_BYTES
-from app.db.write import Step, added, changed
+from app.db.write import Step, absent, added, changed
 from app.domain import issuing
 from app.domain import number as numbers
 from app.domain.application import Application, particulars, refuse
 from app.domain.card import OPEN, Card, Crossing, Particulars, State, Status
 from app.domain.clock import MOSCOW, local_day
-from app.domain.errors import Conflict, Fault, NotFound
+from app.domain.errors import Conflict, Fault, NotFound, Refusal
 from app.domain.events import CROSSINGS, Fact, FactKind, Source
 from app.domain.history import fact, replay
 from app.domain.issuing import NewCard
@@ -31,7 +31,7 @@ from app.services import documents, joining
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember
 from app.services.joining import Unjoined
-from app.services.recording import Salt, Unit, card_step, fact_steps, seal, store
+from app.services.recording import Salt, Unit, card_step, fact_steps, seal, store, store_or_read
 
 GROUPS = rows.GROUPS
 """What cards can be counted by."""
@@ -75,7 +75,10 @@ async def issue(ctx: Context, application: Application, attempt: Attempt, group_
     A declaration of the same person that is still open is superseded. Refusals: RuleViolation for whatever is wrong
     with the application; Conflict `open-card-exists`, `paper-number-in-use`.
     """
-    prepared = await prepare(ctx, application, attempt, group_id)
+    made = await _issue_to_nobody_known(ctx, application, attempt, group_id)
+    if isinstance(made, Shown):
+        return made
+    prepared = await prepare(ctx, application, attempt, group_id, made)
     if isinstance(prepared, Shown):
         return prepared
     unit = prepared.unit
@@ -83,8 +86,37 @@ async def issue(ctx: Context, application: Application, attempt: Attempt, group_
     return prepared.shown
 
 
-async def prepare(ctx: Context, application: Application, attempt: Attempt, group_id: UUID | None) -> Prepared | Shown:
-    """Decide on a card without storing it; a repeat is shown again. Refuses as `issue`."""
+async def _issue_to_nobody_known(
+    ctx: Context, application: Application, attempt: Attempt, group_id: UUID | None
+) -> Shown | Read | None:
+    """Decide as if nobody knew the person, and store that if it is so: most are new, and one statement is enough.
+
+    Where the person is known, or the request a repeat, gives what `prepare` would have read; None where it must read.
+    """
+    supposed = ctx.suppose()
+    if supposed is None or (application.entry and application.entry.occurred_at):
+        return None
+    try:
+        prepared = await prepare(ctx, application, attempt, group_id, supposed)
+    except Refusal:  # a repeat may have been granted, and who declared before may come
+        return None
+    if isinstance(prepared, Shown):
+        return None
+    unknown = [absent(tables.documents, world_id=ctx.caller.world_id, person_hash=prepared.person)]
+    if attempt.key:
+        unknown.append(absent(idempotency, sandbox_id=ctx.caller.sandbox_id, key=attempt.key))
+    who = {"person_hash": prepared.person, "key": attempt.key}
+    read = await store_or_read(ctx, prepared.unit.steps, unknown, rows.APPLICANT, **who)
+    return prepared.shown if read is None else read
+
+
+async def prepare(
+    ctx: Context, application: Application, attempt: Attempt, group_id: UUID | None, read: Read | None = None
+) -> Prepared | Shown:
+    """Decide on a card without storing it; a repeat is shown again. Refuses as `issue`.
+
+    `read` is what is known of the applicant, if that was read or supposed already.
+    """
     if application.entry:
         ctx.require(Scope.BORDER)
     # only a zone's two-digit years need the day before the one statement that brings the instant
@@ -92,7 +124,7 @@ async def prepare(ctx: Context, application: Application, attempt: Attempt, grou
     personal = particulars(application, today=today, known_states=reference.known_states())
     _require_checkpoints(application)
     person_hash = documents.person_hash(ctx, personal)
-    read = await ctx.read(rows.APPLICANT, person_hash=person_hash, key=attempt.key)
+    read = read or await ctx.read(rows.APPLICANT, person_hash=person_hash, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
         return await version_of(ctx, repeat["replay_card_number"], repeat["replay_version"])
 

@@ -4,18 +4,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.db import cards as rows
 from app.db import journal
 from app.db.cards import Sealed
 from app.db.engine import Duplicate
+from app.db.scoped import Scoped
 from app.db.tables import cards, outbox, sandboxes, travellers
-from app.db.write import Step, added, changed, held, write, write_all
+from app.db.write import Step, added, changed, held, write, write_all, write_or_read
 from app.domain.card import Card
 from app.domain.errors import Conflict
 from app.domain.events import Fact
-from app.services.access import Context, RaceLostError
+from app.services.access import Context, RaceLostError, Read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,26 @@ async def store_all(ctx: Context, units: Sequence[Unit]) -> None:
         each = [(_conditions(ctx, unit.traveller_id, unit.version), unit.steps) for unit in units]
         if not await write_all(ctx.db, each):
             raise RaceLostError
+
+
+async def store_or_read(
+    ctx: Context,
+    steps: Sequence[Step],
+    unknown: Sequence[Step],
+    statement: Scoped,
+    **values: Any,  # noqa: ANN401  parameters of the statement
+) -> Read | None:
+    """Write a unit of work about somebody new, if the rows of `unknown` are not there; else give what is read instead.
+
+    Refuses as `store`, but for the race.
+    """
+    caller = ctx.caller
+    values |= {"sandbox_id": caller.sandbox_id, "world_id": caller.world_id}
+    with _told_as_conflicts():
+        conditions = [*_conditions(ctx, None, None), *unknown]
+        stored, found = await write_or_read(ctx.db, conditions, steps, statement, **values)
+    read = ctx.answered(found)
+    return None if stored else read
 
 
 def _conditions(ctx: Context, traveller_id: UUID | None, version: int | None) -> list[Step]:

@@ -1,9 +1,10 @@
 import asyncio
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
+from app.db.sandboxes import real_now
 from app.domain.application import Application
 from app.domain.border import Reason
 from app.domain.card import Basis, Purpose, State, Status, VisaKind
@@ -376,3 +377,22 @@ async def test_an_entry_before_the_last_recorded_exit_of_the_same_person_is_refu
         await cards.issue(ctx, application(entry=entry_at(occurred_at=utc("2026-11-01 11:59"))), once())
     again = await cards.issue(ctx, application(entry=entry_at(occurred_at=utc("2026-11-01 12:00"))), once())
     assert again.card.entered_on == date(2026, 11, 1)
+
+
+# Somebody new --------------------------------------------------------------------------------------------------------
+
+
+async def test_real_time_that_is_supposed_is_never_later_than_the_databases(ctx: Context) -> None:
+    for _ in range(20):
+        await ctx.confirm()
+        supposed = ctx.registry.real_at_least()
+        assert supposed
+        # the clock of SQLite ticks in milliseconds
+        assert timedelta(milliseconds=-1) < await real_now(ctx.db) - supposed < timedelta(seconds=1)
+
+
+async def test_what_somebody_new_is_refused_is_granted_to_whoever_declared_before(ctx: Context) -> None:
+    declared = await cards.issue(ctx, application(purpose=Purpose.EMPLOYMENT), once())
+    await policies.choose(ctx, None, ["advance-application-2026"])
+    entered = await cards.issue(ctx, application(purpose=Purpose.EMPLOYMENT, entry=entry_at()), once())
+    assert (entered.card.state, entered.card.supersedes) == (State.ACTIVE, declared.card.number)
