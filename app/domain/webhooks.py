@@ -164,28 +164,50 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _PROTOCOLS = IPv4Network("192.0.0.0/24")
 """Not all of it is private to the library of every Python."""
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
+_BROADCAST = IPv4Address("255.255.255.255")
 
 
 def is_public(address: Address) -> bool:
     """Say whether an address is one of the public Internet, and so is the IPv4 address that it may stand for."""
     if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-        if address in _NAT64:
-            return is_public(IPv4Address(int(address) & 0xFFFF_FFFF))
-        tunnelled = [address.sixtofour, *(address.teredo or ())]
-        if address not in _GLOBAL_UNICAST or not all(is_public(one) for one in tunnelled if one):
+        if not all(is_public(one) for one in _inside(address)):
+            return False
+        if address.ipv4_mapped is not None or address in _NAT64:
+            return True
+        if address not in _GLOBAL_UNICAST:
             return False
     elif address in _PROTOCOLS:
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
+def may_receive(address: Address, *, anywhere: bool) -> bool:
+    """Say whether something may be sent to an address: a public one, or `anywhere` that a receiver can be.
+
+    No receiver is link-local, and clouds tell their secrets there; none is unspecified, multicast or broadcast.
+    """
+    if not anywhere:
+        return is_public(address)
+    if isinstance(address, IPv6Address):
+        if not all(may_receive(one, anywhere=True) for one in _inside(address)):
+            return False
+    elif address in _THIS_NETWORK or address == _BROADCAST:
+        return False
+    return not (address.is_link_local or address.is_multicast or address.is_unspecified)
+
+
+def _inside(address: IPv6Address) -> list[IPv4Address]:
+    """List the IPv4 addresses that an IPv6 address stands for: mapped, translated, tunnelled."""
+    translated = IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None
+    return [one for one in (address.ipv4_mapped, translated, address.sixtofour, *(address.teredo or ())) if one]
+
+
 def read_url(text: str, *, anywhere: bool) -> str:
     """Check the address of an endpoint: http or https, a host, no credentials, no fragment.
 
-    RuleViolation `url-malformed`; `address-refused` for a literal address that is not public, unless it may be
-    `anywhere`. A name is judged when something is sent, by the addresses that it has then.
+    RuleViolation `url-malformed`; `address-refused` for a literal address to which nothing may be sent. A name is
+    judged when something is sent, by the addresses that it has then.
     """
     try:
         parts = urlsplit(text)
@@ -203,11 +225,10 @@ def read_url(text: str, *, anywhere: bool) -> str:
     )
     if not sound or not host:
         raise violation("/url", "url-malformed")
-    if not anywhere:
-        try:
-            public = is_public(ip_address(host))
-        except ValueError:
-            public = True  # a name
-        if not public:
-            raise violation("/url", "address-refused")
+    try:
+        refused = not may_receive(ip_address(host), anywhere=anywhere)
+    except ValueError:
+        refused = False  # a name
+    if refused:
+        raise violation("/url", "address-refused")
     return text

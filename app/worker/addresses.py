@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from httpcore2 import SOCKET_OPTION, AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream, ConnectError
 
-from app.domain.webhooks import is_public
+from app.domain.webhooks import may_receive
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a name."""
@@ -20,7 +20,7 @@ _LOOKUPS = 64
 
 
 class AddressRefusedError(Exception):
-    """No address of the host is public."""
+    """Nothing may be sent to any address of the host."""
 
 
 class Names:
@@ -56,7 +56,7 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 class JudgedBackend(AsyncNetworkBackend):
-    """Connects to the public addresses of a host only, or to any where that is allowed."""
+    """Connects to the public addresses of a host only, or to any that may receive where that is allowed."""
 
     def __init__(self, resolve: Resolve, *, anywhere: bool, network: AsyncNetworkBackend | None = None) -> None:
         self._resolve = resolve
@@ -77,7 +77,7 @@ class JudgedBackend(AsyncNetworkBackend):
         except (OSError, UnicodeError) as error:
             raise ConnectError(str(error)) from error
         # a link-local address may have a zone behind it
-        allowed = [one for one in addresses if self._anywhere or is_public(ip_address(one.partition("%")[0]))]
+        allowed = [one for one in addresses if may_receive(ip_address(one.partition("%")[0]), anywhere=self._anywhere)]
         if not allowed:
             raise AddressRefusedError
         for last, address in enumerate(allowed, 1 - len(allowed)):

@@ -20,6 +20,7 @@ from app.domain.webhooks import (
     after,
     disabled_by,
     is_public,
+    may_receive,
     read_url,
 )
 
@@ -169,6 +170,19 @@ PUBLIC = [
     "64:ff9b::808:808",
 ]
 
+NOBODYS = [
+    *("169.254.0.1", "169.254.169.254", "fe80::1", "fe80::a9fe:a9fe%eth0", "febf::1"),
+    *("224.0.0.1", "239.255.255.250", "ff02::1", "ff0e::1"),
+    *("0.0.0.0", "0.1.2.3", "::", "255.255.255.255"),  # noqa: S104  judged, not bound to
+    *("::ffff:169.254.169.254", "::ffff:0.0.0.0", "::ffff:224.0.0.1", "::ffff:255.255.255.255"),
+    *("64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "2001:0:5ef5:79fd:0:0:5601:5601"),
+]
+"""No receiver's; the last three stand for 169.254.169.254."""
+AT_HOME = [
+    *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.5", "100.64.0.1", "::1", "fd00::1"),
+    *("::ffff:127.0.0.1", "::ffff:192.168.1.5", "64:ff9b::c0a8:105"),
+]
+
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_loopback_link_local_multicast_and_reserved_addresses_are_not_public(address: str) -> None:
@@ -234,11 +248,25 @@ def test_other_addresses_are_refused(url: str, anywhere: bool) -> None:  # noqa:
 
 
 @pytest.mark.parametrize("address", [one if ":" not in one else f"[{one}]" for one in PRIVATE])
-def test_a_literal_address_that_is_not_public_is_refused_at_once_unless_allowed(address: str) -> None:
+def test_a_literal_address_that_is_not_public_is_refused_at_once(address: str) -> None:
     url = f"http://{address}:8080/hook"
     with pytest.raises(RuleViolation) as refused:
         read_url(url, anywhere=False)
     assert [(one.pointer, one.code) for one in refused.value.faults] == [("/url", "address-refused")]
+
+
+@pytest.mark.parametrize("address", NOBODYS)
+def test_where_no_receiver_can_be_nothing_is_sent_even_if_anywhere_is_allowed(address: str) -> None:
+    assert not may_receive(ip_address(address), anywhere=True)
+    assert not may_receive(ip_address(address), anywhere=False)
+    with pytest.raises(RuleViolation, match="address-refused"):
+        read_url(f"http://{address if ':' not in address else f'[{address}]'}:8080/hook", anywhere=True)
+
+
+@pytest.mark.parametrize("address", [*AT_HOME, *PUBLIC])
+def test_at_home_and_on_the_internet_receivers_can_be(address: str) -> None:
+    assert may_receive(ip_address(address), anywhere=True)
+    url = f"http://{address if ':' not in address else f'[{address}]'}:8080/hook"
     assert read_url(url, anywhere=True) == url
 
 

@@ -67,9 +67,21 @@ async def test_where_only_private_addresses_are_nothing_is_connected_to(found: l
     assert network.asked == []
 
 
-async def test_anywhere_means_anywhere() -> None:
+async def test_anywhere_means_private_addresses_too() -> None:
     network = Network()
     await JudgedBackend(Resolver([PRIVATE]), anywhere=True, network=network).connect_tcp("a.example", 80)
+    assert network.asked == [(PRIVATE, 80)]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [["169.254.169.254"], ["0.0.0.0", "::"], ["fe80::1%eth0", "ff02::1"], ["::ffff:a9fe:a9fe"]],  # noqa: S104
+)
+async def test_where_no_receiver_can_be_nothing_is_connected_to_even_anywhere(found: list[str]) -> None:
+    network = Network()
+    with pytest.raises(AddressRefusedError):
+        await JudgedBackend(Resolver(found), anywhere=True, network=network).connect_tcp("metadata.example", 80)
+    await JudgedBackend(Resolver([*found, PRIVATE]), anywhere=True, network=network).connect_tcp("a.example", 80)
     assert network.asked == [(PRIVATE, 80)]
 
 
