@@ -20,9 +20,11 @@ from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
 from app.db.jobs import Job, JobState
 from app.services import jobs
-from app.services.access import Context, Scope
+from app.services.access import Context
 
 router = APIRouter(prefix="/v1/jobs", route_class=ScopedRoute)
+
+_NEEDS = ["sandbox, or clock for moves of the clock"]
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,4})\b")
 _LOOK = 0.1
@@ -57,13 +59,13 @@ class JobsOut(Told):
 JobId = Annotated[str, Path(pattern="^job_[0-9a-f]{32}$", examples=["job_" + "0" * 32])]
 
 
-@router.get("", **operation("listJobs", "List the jobs of your sandbox", Audience.TESTER, JobsOut, Scope.SANDBOX))
+@router.get("", **operation("listJobs", "List the jobs of your sandbox", Audience.TESTER, JobsOut, needs=_NEEDS))
 async def listing(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
-    """The newest first."""
+    """The newest first. A key that may do no more than move the clock is shown moves of the clock."""
     page = await jobs.listing(context(request), after=id_position(after), limit=limit)
     following = id_cursor(page.items[-1].job_id) if page.more else None
     items = [to_json(_members(request, one)) for one in page.items]
@@ -77,13 +79,16 @@ async def listing(
         "Show how far a job is, and what came of it",
         Audience.TESTER,
         JobOut,
-        Scope.SANDBOX,
+        needs=_NEEDS,
         problems={404: ["job-not-found"]},
         asked=[PREFER],
     ),
 )
 async def show(request: Request, job: JobId) -> Response:
-    """Ask again after a while, or have the answer held with `Prefer: wait=10`."""
+    """Ask again after a while, or have the answer held with `Prefer: wait=10`.
+
+    Whoever may ask for the work of a job may see and cancel it, and so may whoever may delete the sandbox.
+    """
     found = await _awaited(request, await jobs.show(context(request), UUID(job[4:])))
     return Response(to_json(_members(request, found)), media_type=render.JSON)
 
@@ -95,7 +100,7 @@ async def show(request: Request, job: JobId) -> Response:
         "Cancel a job",
         Audience.TESTER,
         JobOut,
-        Scope.SANDBOX,
+        needs=_NEEDS,
         problems={404: ["job-not-found"], 409: ["job-is-over"]},
     ),
 )

@@ -96,7 +96,8 @@ async def fork(
     Its clock is frozen at the very instant of the copy, whatever the clock of the origin does. Rules come along, your
     own ones too; keys, webhooks and answers kept for repetition do not. A fork ends no later than its origin. `key`
     may do what the key that asked may: the job shows it for 24 hours of real time, to keys of the origin that may do as
-    much, and then null.
+    much, and then null. A repeat under the `Idempotency-Key` is answered with the same job, so whoever lost the first
+    answer still gets at the key.
     """
     once = await attempt(request, "forkSandbox")
     return await accepted(request, *await worlds.fork(context(request), _id_of(sandbox), body.name, once))

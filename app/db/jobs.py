@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Integer, Text, and_, bindparam
 from app.db.engine import Row, Session
 from app.db.scoped import SANDBOX, in_sandbox
 from app.db.tables import jobs
-from app.db.types import Instant, Json, RealNow
+from app.db.types import AnyOf, Instant, Json, RealNow, Texts
 
 
 class JobState(StrEnum):
@@ -26,6 +26,10 @@ class JobState(StrEnum):
 
 
 UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
+
+CLOCK_ADVANCE = "clock.advance"
+FORK, SNAPSHOT, RESTORE = "sandbox.fork", "sandbox.snapshot", "sandbox.restore"
+"""The kinds of jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,22 +73,23 @@ _UNDER_WAY: ColumnElement[bool] = literal_column("jobs.state IN ('queued', 'runn
 BY_ID = in_sandbox(select(*_COLUMNS).where(jobs.c.sandbox_id == SANDBOX, jobs.c.job_id == _ID))
 OF_SANDBOX = in_sandbox(
     select(*_COLUMNS)
-    .where(jobs.c.sandbox_id == SANDBOX, jobs.c.job_id < bindparam("before", type_=jobs.c.job_id.type))
+    .where(
+        jobs.c.sandbox_id == SANDBOX,
+        jobs.c.job_id < bindparam("before", type_=jobs.c.job_id.type),
+        AnyOf(jobs.c.kind, bindparam("kinds", type_=Texts())),
+    )
     .order_by(jobs.c.job_id.desc())
     .limit(bindparam("limit", type_=Integer())),
     "job_id",
     descending=True,
 )
-"""The jobs of a sandbox, the newest first."""
+"""The jobs of a sandbox that are of some kinds, the newest first."""
 
 OF_KIND_UNDER_WAY = in_sandbox(
     select(jobs.c.job_id)
     .where(jobs.c.sandbox_id == SANDBOX, jobs.c.kind == bindparam("kind", type_=Text()), _UNDER_WAY)
     .limit(1)
 )
-
-CLOCK_ADVANCE = "clock.advance"
-"""The kind of a large move of the clock."""
 
 CANCEL_MOVES = (
     update(jobs)

@@ -14,8 +14,16 @@ from app.db.jobs import UNDER_WAY, Job, JobState
 from app.db.tables import jobs
 from app.db.write import Step, added
 from app.domain import errors
-from app.domain.errors import Conflict, NotFound, Refusal
-from app.services.access import Context, Read, Registry, acting_in, unit_of_work
+from app.domain.errors import Conflict, Forbidden, NotFound, Refusal
+from app.services.access import Context, Read, Registry, Scope, acting_in, unit_of_work
+
+SCOPE_OF: Mapping[str, Scope] = {
+    rows.CLOCK_ADVANCE: Scope.CLOCK,
+    rows.FORK: Scope.SANDBOX,
+    rows.SNAPSHOT: Scope.SANDBOX,
+    rows.RESTORE: Scope.SANDBOX,
+}
+"""What a job of a kind is asked for with, and so enough to see and to cancel it; SANDBOX is enough for every kind."""
 
 _LEASE = timedelta(seconds=30)
 _LATEST = UUID(int=2**128 - 1)
@@ -67,30 +75,45 @@ def begin(ctx: Context, read: Read, kind: str, asked: Mapping[str, Any]) -> tupl
 
 @unit_of_work
 async def show(ctx: Context, job_id: UUID) -> Job:
-    """Show a job of the caller's sandbox; NotFound `job-not-found`."""
-    read = await ctx.read(rows.BY_ID, job_id=job_id)
-    if not read.rows:
-        raise NotFound("job-not-found")
-    return rows.job_of(read.head, told_at=read.real_now)
+    """Show a job of the caller's sandbox; NotFound `job-not-found`, Forbidden."""
+    return await _required(ctx, job_id)
 
 
 @unit_of_work
 async def listing(ctx: Context, *, after: UUID | None, limit: int) -> JobPage:
-    """List the jobs of the caller's sandbox, the newest first."""
-    read = await ctx.read(rows.OF_SANDBOX, before=after or _LATEST, limit=limit + 1)
+    """List the jobs of the caller's sandbox that the caller may see, the newest first; Forbidden."""
+    kinds = _kinds(ctx)
+    read = await ctx.read(rows.OF_SANDBOX, before=after or _LATEST, limit=limit + 1, kinds=kinds)
     return JobPage([rows.job_of(row, told_at=read.real_now) for row in read.rows[:limit]], more=len(read.rows) > limit)
 
 
 @unit_of_work
 async def cancel(ctx: Context, job_id: UUID) -> Job:
-    """Cancel a job that is under way; what it has done stays. NotFound `job-not-found`, Conflict `job-is-over`."""
+    """Cancel a job that is under way; what it has done stays. As `show`, and Conflict `job-is-over`."""
+    job = await _required(ctx, job_id)
+    mine = {"of_job_id": job_id, "of_sandbox_id": ctx.caller.sandbox_id}
+    if not await ctx.db.run(rows.CANCEL, **mine, real=job.told_at):
+        raise Conflict("job-is-over", extra={"state": job.state})
+    return await show(ctx, job_id)
+
+
+async def _required(ctx: Context, job_id: UUID) -> Job:
+    kinds = _kinds(ctx)
     read = await ctx.read(rows.BY_ID, job_id=job_id)
     if not read.rows:
         raise NotFound("job-not-found")
-    mine = {"of_job_id": job_id, "of_sandbox_id": ctx.caller.sandbox_id}
-    if not await ctx.db.run(rows.CANCEL, **mine, real=read.real_now):
-        raise Conflict("job-is-over", extra={"state": rows.job_of(read.head, told_at=read.real_now).state})
-    return await show(ctx, job_id)
+    job = rows.job_of(read.head, told_at=read.real_now)
+    if job.kind not in kinds:
+        raise Forbidden("scope-missing", extra={"scope": SCOPE_OF[job.kind]})
+    return job
+
+
+def _kinds(ctx: Context) -> list[str]:
+    """List the kinds of jobs that the caller may see; Forbidden when there are none, before anything is looked for."""
+    kinds = [kind for kind, scope in SCOPE_OF.items() if {scope, Scope.SANDBOX} & ctx.caller.scopes]
+    if not kinds:
+        raise Forbidden("scope-missing", extra={"scope": Scope.SANDBOX})
+    return kinds
 
 
 async def under_way(ctx: Context, kind: str) -> Read:

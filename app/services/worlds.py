@@ -14,7 +14,7 @@ from uuid import UUID
 
 from app.db import policies, sandboxes, worlds
 from app.db.engine import Duplicate, Row, Session
-from app.db.jobs import Job
+from app.db.jobs import FORK, RESTORE, SNAPSHOT, Job
 from app.db.sandboxes import Sandbox
 from app.db.scoped import HERE
 from app.db.tables import policies as policies_table
@@ -29,9 +29,6 @@ from app.services.idempotency import Attempt, earlier, remember
 from app.services.jobs import Finished, Progress
 from app.services.sandboxes import as_answer as sandbox_answer
 from app.services.sandboxes import new_key, store_key
-
-FORK, SNAPSHOT, RESTORE = "sandbox.fork", "sandbox.snapshot", "sandbox.restore"
-"""The kinds of jobs."""
 
 ACCEPTED = 202
 _MOST_SNAPSHOTS = 10

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from app.db import jobs as kinds
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Refusal
 from app.domain.webhooks import Pace
@@ -23,10 +24,10 @@ _TROUBLE = 2.0
 """Seconds to wait for a database that does not answer."""
 
 HANDLERS: Mapping[str, Handler] = {
-    clocks.ADVANCE: clocks.finish_advance,
-    worlds.FORK: worlds.finish_fork,
-    worlds.SNAPSHOT: worlds.finish_snapshot,
-    worlds.RESTORE: worlds.finish_restore,
+    kinds.CLOCK_ADVANCE: clocks.finish_advance,
+    kinds.FORK: worlds.finish_fork,
+    kinds.SNAPSHOT: worlds.finish_snapshot,
+    kinds.RESTORE: worlds.finish_restore,
 }
 """Who does a job, by its kind."""
 

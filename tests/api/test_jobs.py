@@ -1,12 +1,15 @@
 """Jobs over HTTP: asked for, waited for, cancelled; and what a worker makes of them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
+import pytest
 from httpx2 import AsyncClient
 
 from app.db import jobs as rows
 from app.domain.clock import MOSCOW
+from app.services import clocks, jobs
 from app.services.access import Registry
 from app.services.clocks import ADVANCE
 from app.worker import loop as worker
@@ -14,6 +17,19 @@ from tests.api.bodies import Body, entering
 from tests.api.conftest import House, NewTester
 from tests.api.contract import code_of, faults_of
 from tests.builders import context_of, queued
+
+NewFew = Callable[..., Awaitable[AsyncClient]]
+
+
+@pytest.fixture
+def few(house: House, client: AsyncClient) -> NewFew:
+    """Make a client with a key that has no more than these scopes, in the sandbox of `client`."""
+
+    async def make(*scopes: str) -> AsyncClient:
+        answer = await client.post("/v1/keys", json={"name": "few", "scopes": scopes})
+        return house.client(answer.json()["key"])
+
+    return make
 
 
 def key_of(client: AsyncClient) -> str:
@@ -98,6 +114,44 @@ async def test_jobs_are_listed_the_newest_first_and_only_ones_own(
         assert (answer.status_code, code_of(answer)) == (404, "job-not-found")
     answer = await client.get("/v1/jobs", params={"after": "!"})
     assert (answer.status_code, faults_of(answer)) == (422, {"/after": "cursor-invalid"})
+
+
+async def test_whoever_may_ask_for_a_job_may_see_and_cancel_it_and_no_other(
+    house: House, client: AsyncClient, few: NewFew
+) -> None:
+    fork = (await client.post("/v1/sandboxes/current/fork", json={"name": "What if"})).headers["location"]
+    mover, keeper, neither = await few("clock"), await few("sandbox"), await few("events", "webhooks")
+    move = await asked(house, mover)
+    assert (await mover.get(move)).json()["kind"] == "clock.advance"
+    assert [one["links"]["self"] for one in (await mover.get("/v1/jobs")).json()["items"]] == [move]
+    for answer in (await mover.get(fork), await mover.delete(fork)):
+        assert (answer.status_code, code_of(answer), answer.json()["scope"]) == (403, "scope-missing", "sandbox")
+    for path in (fork, move):
+        assert (await keeper.get(path)).status_code == 200
+        for answer in (await neither.get(path), await neither.delete(path)):
+            assert (answer.status_code, code_of(answer), answer.json()["scope"]) == (403, "scope-missing", "sandbox")
+    assert [one["links"]["self"] for one in (await keeper.get("/v1/jobs")).json()["items"]] == [move, fork]
+    assert (await neither.get("/v1/jobs")).status_code == 403
+    # cancelled, or over already where the server's own worker was quicker
+    assert (await mover.delete(move)).status_code in {200, 409}
+
+
+async def test_a_large_move_by_a_key_that_may_only_move_the_clock_is_followed_by_it(
+    house: House, client: AsyncClient, few: NewFew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clocks, "_DUES_AT_ONCE", 0)
+    await client.post("/v1/cards", json=entering())
+    mover = await few("clock")
+    answer = await mover.post("/v1/clock/advance", json={"by": "P90D"}, headers={"Idempotency-Key": "one"})
+    assert answer.status_code == 202
+    job = await done(house, mover, answer.headers["location"])
+    assert (job["state"], job["id"]) == ("done", answer.json()["id"])
+    again = await mover.post("/v1/clock/advance", json={"by": "P90D"}, headers={"Idempotency-Key": "one"})
+    assert (again.status_code, again.json()) == (202, job)
+
+
+def test_every_kind_of_job_names_the_scope_that_it_is_asked_for_with() -> None:
+    assert jobs.SCOPE_OF.keys() == worker.HANDLERS.keys()
 
 
 async def test_an_answer_is_held_while_a_client_prefers_to_wait(house: House, client: AsyncClient) -> None:

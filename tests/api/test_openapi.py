@@ -16,6 +16,7 @@ from openapi_spec_validator import validate
 
 from app.api.operations import Audience
 from app.api.security import RIGHTS
+from app.db.jobs import FORK
 from app.db.scoped import HERE
 from app.db.write import store_in
 from app.policies import sentences
@@ -308,7 +309,7 @@ async def _job(house: House, client: AsyncClient, *, done: bool) -> str:
     registry = house.app.state.registry
     ctx = await (await context_of(registry, client.headers["authorization"].removeprefix("Bearer "))).reloaded()
     async with registry.db.transaction() as unit:
-        job, step = jobs.begin(ctx, await ctx.read(HERE, key=None), "a kind", {})
+        job, step = jobs.begin(ctx, await ctx.read(HERE, key=None), FORK, {})
         kept = (
             {"state": "done", "result": {}}
             if done
