@@ -167,7 +167,7 @@ def _invite(settings: Settings, now: datetime) -> None:
 
 @cli.command("worker")
 def work() -> None:
-    """Announce what falls due, do jobs and deliver webhooks, beside servers on the same PostgreSQL; several may run."""
+    """Announce what falls due, do jobs, deliver webhooks, purge, beside servers on one PostgreSQL; several may run."""
 
     async def until_stopped(house: Registry) -> None:
         stop = asyncio.Event()
@@ -275,7 +275,7 @@ def reset_demo() -> None:
 
 @boxes.command("purge")
 def purge() -> None:
-    """Delete what reset and deleted sandboxes have left; their keys are destroyed already."""
+    """Delete expired sandboxes, and what reset and deleted ones have left: at once, where workers take their time."""
 
     async def work(house: Registry) -> None:
         typer.echo(f"{await sandboxes.purge(house)} worlds purged")

@@ -274,7 +274,7 @@ async def history(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
-    """The newest event first, each with its latest tries."""
+    """The newest event first, each with its latest tries. Told until 30 days of real time after they ended."""
     page = await webhooks.deliveries(
         context(request), _id_of(webhook), state=state, after=id_position(after), limit=limit
     )

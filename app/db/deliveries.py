@@ -13,12 +13,14 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    delete,
     exists,
     func,
     insert,
     literal_column,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -196,6 +198,7 @@ _SETTLE = (
         attempts=bindparam("to_attempts", type_=Json()),
         tries=bindparam("to_tries", type_=Integer()),
         next_at=bindparam("to_next_at", type_=Instant()),
+        ended_at=bindparam("to_ended_at", type_=Instant()),
         leased_until=None,
     )
 )
@@ -223,8 +226,13 @@ class Claim:
     until: datetime
 
 
-async def settle(unit: Session, claim: Claim, standing: Standing, attempts: Sequence[Mapping[str, Any]]) -> bool:
-    """Store where a delivery stands after a try; False when somebody else has taken it meanwhile, or it was dropped."""
+async def settle(
+    unit: Session, claim: Claim, standing: Standing, attempts: Sequence[Mapping[str, Any]], *, at: datetime
+) -> bool:
+    """Store where a delivery stands after a try that ended at an instant.
+
+    False when somebody else has taken it meanwhile, or it was dropped.
+    """
     settled = await unit.run(
         _SETTLE,
         of_webhook_id=claim.webhook_id,
@@ -234,6 +242,7 @@ async def settle(unit: Session, claim: Claim, standing: Standing, attempts: Sequ
         to_attempts=attempts,
         to_tries=standing.tries,
         to_next_at=standing.next_at,
+        to_ended_at=at if standing.next_at is None else None,
     )
     return settled == 1
 
@@ -252,3 +261,21 @@ async def fails(unit: Session, webhook_id: UUID, *, real: datetime) -> datetime 
 async def disable(unit: Session, webhook_id: UUID, reason: DisabledReason) -> None:
     """Send nothing more to an endpoint; what is pending stays."""
     await unit.run(_DISABLE, of_webhook_id=webhook_id, to_disabled_reason=reason.value)
+
+
+# Forgotten -----------------------------------------------------------------------------------------------------------
+
+_KEY = (deliveries.c.webhook_id, deliveries.c.fact_id)
+_OLD = (
+    select(*_KEY)
+    .where(deliveries.c.ended_at < bindparam("before", type_=Instant()))
+    .order_by(deliveries.c.ended_at)
+    .limit(bindparam("limit", type_=Integer()))
+    .with_for_update(skip_locked=True)
+)
+_FORGET = delete(deliveries).where(tuple_(*_KEY).in_(_OLD))
+
+
+async def forget(db: Session, *, before: datetime, limit: int) -> int:
+    """Delete some of the deliveries that ended before an instant, the oldest first; tells how many those were."""
+    return await db.run(_FORGET, before=before, limit=limit)

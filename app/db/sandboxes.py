@@ -13,19 +13,12 @@ from app.db.engine import Busy, Database, Row, Session
 from app.db.jobs import CANCEL_MOVES
 from app.db.tables import (
     api_keys,
-    cards,
-    documents,
     dues,
-    facts,
-    feed,
     idempotency,
-    jobs,
     outbox,
     policies,
-    salts,
     sandboxes,
     snapshots,
-    travellers,
     world_keys,
     worlds,
 )
@@ -367,34 +360,8 @@ async def remove(unit: Session, sandbox_id: UUID) -> None:
 
 
 _SHRED = delete(world_keys).where(world_keys.c.world_id == bindparam("of_world_id", type_=world_keys.c.world_id.type))
-_ABANDONED = (
-    select(worlds.c.world_id)
-    .outerjoin(sandboxes, sandboxes.c.world_id == worlds.c.world_id)
-    .outerjoin(snapshots, snapshots.c.world_id == worlds.c.world_id)
-    .outerjoin(jobs, and_(jobs.c.job_id == worlds.c.made_by, jobs.c.finished_at.is_(None)))
-    .where(sandboxes.c.sandbox_id.is_(None), snapshots.c.snapshot_id.is_(None), jobs.c.job_id.is_(None))
-)
-_EXPIRED = select(sandboxes.c.sandbox_id, sandboxes.c.world_id).where(sandboxes.c.expires_at <= RealNow())
-_PURGES = [
-    delete(table).where(table.c.world_id == bindparam("of_world_id", type_=table.c.world_id.type))
-    for table in (outbox, dues, feed, facts, cards, documents, travellers, salts, world_keys, worlds)
-]
 
 
 async def shred(unit: Session, world_id: UUID) -> None:
     """Destroy the keys of a world that nobody points to: from then on nobody opens its personal fields."""
     await unit.run(_SHRED, of_world_id=world_id)
-
-
-async def purge(db: Database) -> int:
-    """Delete expired sandboxes, and the rows of worlds that nobody points to; return how many worlds that were."""
-    for row in await db.all(_EXPIRED):
-        async with db.transaction() as unit:
-            await remove(unit, row["sandbox_id"])
-            await shred(unit, row["world_id"])
-    abandoned = await db.all(_ABANDONED)
-    for row in abandoned:
-        async with db.transaction() as unit:
-            for statement in _PURGES:
-                await unit.run(statement, of_world_id=row["world_id"])
-    return len(abandoned)

@@ -39,6 +39,7 @@ webhooks = Table(
 
 _PENDING: ColumnElement[bool] = literal_column("state = 'pending'")
 _NOT_DELIVERED: ColumnElement[bool] = literal_column("state <> 'delivered'")
+_OVER: ColumnElement[bool] = literal_column("ended_at IS NOT NULL")
 
 deliveries = Table(
     "deliveries",
@@ -55,6 +56,7 @@ deliveries = Table(
     Column("next_at", Instant),
     Column("leased_until", Instant, comment="another worker may send it afterwards"),
     Column("created_at", Instant, nullable=False),
+    Column("ended_at", Instant, comment="null while pending"),
     CheckConstraint("state IN ('pending', 'delivered', 'failed')", name="state"),
     Index(
         "ix_deliveries_due",
@@ -72,4 +74,5 @@ deliveries = Table(
         sqlite_where=_NOT_DELIVERED,
         postgresql_where=_NOT_DELIVERED,
     ),  # the history by state: the few beside the many that arrived
+    Index("ix_deliveries_ended_at", "ended_at", sqlite_where=_OVER, postgresql_where=_OVER),  # what is forgotten next
 )

@@ -200,7 +200,14 @@ _AGAIN = (
     update(deliveries)
     .where(*_ONE)
     # no lease: what is on the way at this moment does not count
-    .values(state=DeliveryState.PENDING.value, tries=0, pending_since=_REAL, next_at=_REAL, leased_until=None)
+    .values(
+        state=DeliveryState.PENDING.value,
+        tries=0,
+        pending_since=_REAL,
+        next_at=_REAL,
+        leased_until=None,
+        ended_at=None,
+    )
 )
 _ADD_TEST = insert(deliveries).values(
     webhook_id=_ID,

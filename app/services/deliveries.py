@@ -29,6 +29,8 @@ from app.services.webhooks import signing
 _BATCH = {"postgresql": 1_000, "sqlite": 200}
 """Events for one endpoint while others wait: SQLite works in the event loop."""
 _ATTEMPTS_KEPT = 20
+_KEPT = timedelta(days=30)
+"""How long the history tells of a delivery after it ended, in real time."""
 _DICE_BYTES = 4
 
 
@@ -192,4 +194,15 @@ async def settle(registry: Registry, message: Message, attempt: Attempt, pace: P
             reason = failing_since and disabled_by(attempt, failing_since=failing_since, pace=pace)
             if reason:
                 await rows.disable(unit, claim.webhook_id, reason)
-        await rows.settle(unit, claim, standing, [*message.attempts, told][-_ATTEMPTS_KEPT:])
+        attempts = [*message.attempts, told][-_ATTEMPTS_KEPT:]
+        await rows.settle(unit, claim, standing, attempts, at=attempt.ended_at)
+
+
+# Forgotten -----------------------------------------------------------------------------------------------------------
+
+
+async def forget_some(registry: Registry) -> bool:
+    """Delete some of the deliveries that ended a month ago; tells whether there may be more."""
+    limit = _BATCH[registry.db.dialect.name]
+    before = await sandboxes.real_now(registry.db) - _KEPT
+    return await rows.forget(registry.db, before=before, limit=limit) == limit

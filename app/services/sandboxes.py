@@ -1,12 +1,13 @@
 """Sandboxes and their keys: made, shown, reset to an empty world, deleted."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from app.db import api_keys, sandboxes, worlds
+from app.db import api_keys, purging, sandboxes, worlds
 from app.db import cards as rows
 from app.db.api_keys import ApiKey
 from app.db.engine import Duplicate, Session
@@ -23,6 +24,8 @@ from app.services.jobs import SHOWN
 
 DEFAULT_POLICY = "ru"
 _PREFIX_LENGTH = 12
+_STEPS_AT_ONCE = 20
+"""Of a purge, while whoever does it might be told to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +177,24 @@ async def purge(registry: Registry) -> int:
 
     The keys that jobs have shown for a day go too.
     """
+    count, more = 0, True
+    while more:
+        gone, more = await purge_some(registry)
+        count += gone
+    return count
+
+
+async def purge_some(registry: Registry) -> tuple[int, bool]:
+    """Do some of a purge: tell how many worlds have gone, and whether there is more to delete."""
     await worlds.forget_secrets(registry.db, await sandboxes.real_now(registry.db) - SHOWN)
-    return await sandboxes.purge(registry.db)
+    count = 0
+    for _ in range(_STEPS_AT_ONCE):
+        gone = await purging.some(registry.db)
+        if gone is None:
+            return count, False
+        count += gone
+        await asyncio.sleep(0)
+    return count, True
 
 
 # Keys ----------------------------------------------------------------------------------------------------------------

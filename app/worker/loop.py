@@ -1,4 +1,4 @@
-"""What goes on without anybody asking: the feed is kept up, jobs are done, webhooks are delivered.
+"""What goes on without anybody asking: the feed is kept up, jobs done, webhooks delivered, remains deleted.
 
 Several workers share the work on PostgreSQL: a world's feed has one writer at a time, a job and a delivery one worker.
 """
@@ -11,7 +11,7 @@ from app.db import jobs as kinds
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Refusal
 from app.domain.webhooks import Pace
-from app.services import announcing, clocks, jobs, sandboxes, worlds
+from app.services import announcing, clocks, deliveries, jobs, sandboxes, worlds
 from app.services.access import Registry, acting_in
 from app.services.jobs import Handler
 from app.worker.delivering import Courier, Sender
@@ -20,6 +20,8 @@ _LOG = logging.getLogger("migcard.worker")
 
 _IDLE = 0.2
 """Seconds to rest where there was nothing to do."""
+_SELDOM = 600.0
+"""Seconds between two looks for what is to be deleted."""
 _TROUBLE = 2.0
 """Seconds to wait for a database that does not answer."""
 
@@ -43,19 +45,24 @@ async def run(registry: Registry, stop: asyncio.Event, *, anywhere: bool) -> Non
     """
     sender = Sender(anywhere=anywhere)
     courier = Courier(registry, sender, Pace())
-    works = (("announcing", announce_everywhere), ("jobs", next_job), ("webhooks", courier.round))
+    works = (
+        ("announcing", announce_everywhere, _IDLE),
+        ("jobs", next_job, _IDLE),
+        ("webhooks", courier.round, _IDLE),
+        ("tidying", tidy, _SELDOM),
+    )
     try:
         async with asyncio.TaskGroup() as together:
-            for name, work in works:
-                together.create_task(_again_and_again(name, work, registry, stop))
+            for name, work, idle in works:
+                together.create_task(_again_and_again(name, work, registry, stop, idle=idle))
     finally:
         await courier.close()
         await sender.aclose()
 
 
-async def _again_and_again(name: str, work: Work, registry: Registry, stop: asyncio.Event) -> None:
+async def _again_and_again(name: str, work: Work, registry: Registry, stop: asyncio.Event, *, idle: float) -> None:
     while not stop.is_set():
-        rest = _IDLE
+        rest = idle
         try:
             if await work(registry):
                 rest = 0.0
@@ -84,6 +91,13 @@ async def announce_everywhere(registry: Registry) -> bool:
         except Exception as error:  # noqa: BLE001  what one sandbox fails on must not hold up the others
             _LOG.error("%s in announcing %s", type(error).__name__, sandbox_id)
     return False
+
+
+async def tidy(registry: Registry) -> bool:
+    """Delete some of what nobody asks for any more: old deliveries, expired sandboxes, abandoned worlds."""
+    old = await deliveries.forget_some(registry)
+    _, more = await sandboxes.purge_some(registry)
+    return old or more
 
 
 async def next_job(registry: Registry) -> bool:

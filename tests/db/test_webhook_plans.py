@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import Executable
 
-from app.db import deliveries, schema, webhooks
+from app.db import deliveries, purging, schema, webhooks
 from app.db.databases import connect
 from tests.builders import utc
 from tests.conftest import NewPostgreSQL
@@ -26,10 +26,12 @@ INSERT INTO webhooks (webhook_id, sandbox_id, world_id, url, types, state, secre
   SELECT md5('w' || i)::uuid, '{_SANDBOX}', '{_WORLD}', 'https://receiver.example/', '', 'active', '\\x00', 0, now()
   FROM generate_series(1, 10) i;
 UPDATE webhooks SET webhook_id = '{_WEBHOOK}' WHERE webhook_id = md5('w1')::uuid;
-INSERT INTO deliveries (webhook_id, fact_id, position, kind, state, attempts, tries, pending_since, next_at, created_at)
+INSERT INTO deliveries (webhook_id, fact_id, position, kind, state, attempts, tries, pending_since, next_at, created_at,
+                        ended_at)
   SELECT webhook_id, md5('d' || i)::uuid, i, 'card.issued',
          CASE WHEN i % 200 = 0 THEN 'pending' WHEN i % 200 = 1 THEN 'failed' ELSE 'delivered' END,
-         '[]', 1, now(), CASE WHEN i % 200 = 0 THEN now() + i * interval '1 second' END, now()
+         '[]', 1, now(), CASE WHEN i % 200 = 0 THEN now() + i * interval '1 second' END, now(),
+         CASE WHEN i % 200 > 0 THEN now() + i * interval '1 second' END
   FROM webhooks, generate_series(1, 5000) i;
 ANALYZE;
 """  # noqa: S608  our own constants
@@ -42,6 +44,8 @@ _STATEMENTS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         "ix_deliveries_due",
     ),
     "waiting": (deliveries._WAITING, {"real": _REAL}, "ix_deliveries_due"),
+    "forget": (deliveries._FORGET, {"before": _REAL, "limit": 1_000}, "ix_deliveries_ended_at"),
+    "purge": (purging.OF_SANDBOX[0], {"of_sandbox_id": _SANDBOX, "limit": 200}, "pk_deliveries"),
     "history": (webhooks.HISTORY, _OF_WEBHOOK, "pk_deliveries"),
     "history of the few": (
         webhooks.HISTORY_OF_STATE[True],

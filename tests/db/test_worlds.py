@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from app.db import sandboxes, worlds
+from app.db import purging, worlds
 from app.db.tables import metadata
 from tests.db.test_plans import loaded_url, plan_of
 
@@ -19,8 +19,15 @@ def test_every_table_of_a_world_is_copied_and_purged() -> None:
     tables = {table.name for table in metadata.tables.values() if "world_id" in table.c}
     copied = [part.name for part in worlds._PARTS]  # noqa: SLF001
     assert set(copied) == tables - _NOT_COPIED
-    purged = {getattr(statement.table, "name", None) for statement in sandboxes._PURGES}  # noqa: SLF001
-    assert purged == set(copied) | {"worlds", "world_keys"}
+    purged = [getattr(statement.table, "name", None) for statement in purging.OF_WORLD]
+    assert set(purged) == set(copied) | {"world_keys"}
+    for place, name in enumerate(purged):
+        referring = {
+            table.name
+            for table in metadata.tables.values()
+            if name in {key.referred_table.name for key in table.foreign_key_constraints}
+        }
+        assert referring <= set(purged[:place]), name
 
 
 def test_tables_are_copied_in_an_order_that_foreign_keys_allow() -> None:

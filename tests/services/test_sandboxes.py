@@ -1,5 +1,6 @@
 # ruff: noqa: ANN401  any use case
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,19 +8,21 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from app.db import purging
 from app.db import sandboxes as rows
-from app.db.tables import api_keys, world_keys
+from app.db.tables import api_keys, metadata, world_keys
 from app.db.tables import sandboxes as sandboxes_table
 from app.domain.card import Status
 from app.domain.clock import Mode
 from app.domain.errors import Forbidden, NotFound, RuleViolation, Unknown
-from app.services import border, cards, clocks, lookups, sandboxes
+from app.services import border, cards, clocks, lookups, sandboxes, webhooks
 from app.services.access import SCOPES_OF, Context, Registry, Role, Scope
 from tests.builders import (
     DEMO_START,
     NO_CARD,
     advance,
     application,
+    attempt,
     context_of,
     crossing_at,
     document_given,
@@ -113,10 +116,62 @@ async def test_an_abandoned_world_is_purged(ctx: Context) -> None:
     await cards.issue(ctx, application(entry=entry_at()), once())
     await sandboxes.reset(ctx)
     await cards.issue(ctx, application(entry=entry_at()), once())
-    assert await rows.purge(ctx.db) >= 1
-    for table in rows._PURGES:  # noqa: SLF001  every table that a world has rows in
-        assert await ctx.db.run(table, of_world_id=ctx.caller.world_id) == 0
+    assert await sandboxes.purge(ctx.registry) >= 1
+    for statement in purging.OF_WORLD:  # every table that a world has rows in
+        assert await ctx.db.run(statement, of_world_id=ctx.caller.world_id, limit=9) == 0
     assert (await sandboxes.current(ctx)).counts[Status.ACTIVE] == 1
+
+
+async def _left(ctx: Context) -> int:
+    """Count the rows that a sandbox and its world have."""
+    of_world = [one for one in metadata.tables.values() if "world_id" in one.c]
+    conditions = {one: one.c.world_id == ctx.caller.world_id for one in of_world}
+    conditions |= {
+        one: one.c.sandbox_id == ctx.caller.sandbox_id for one in metadata.tables.values() if "sandbox_id" in one.c
+    }
+    return sum([len(await ctx.db.all(select(one).where(where))) for one, where in conditions.items()])
+
+
+async def _expired(ctx: Context) -> Context:
+    """Let a sandbox have cards, deliveries and answers kept for repetition, and its time be up."""
+    hook = await webhooks.create(
+        ctx, url="https://receiver.example/", types=(), description=None, anywhere=False, attempt=once()
+    )
+    for one in range(5):
+        await cards.issue(ctx, application(f"FA000000{one}", entry=entry_at()), attempt(f"{one}"))
+        await webhooks.test(ctx, hook.webhook.webhook_id)
+    await ctx.db.run(
+        update(sandboxes_table)
+        .where(sandboxes_table.c.sandbox_id == ctx.caller.sandbox_id)
+        .values(expires_at=await rows.real_now(ctx.db))
+    )
+    return ctx
+
+
+async def test_an_expired_sandbox_goes_with_its_world_a_few_rows_at_a_time(
+    ctx: Context, new_sandbox: NewContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sandboxes.purge(ctx.registry)
+    gone, there = await _expired(await new_sandbox()), await _left(ctx)
+    monkeypatch.setattr(purging, "_ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(sandboxes, "_STEPS_AT_ONCE", 2)
+    before = await _left(gone)
+    assert await sandboxes.purge_some(ctx.registry) == (0, True)
+    assert before - 8 <= await _left(gone) < before
+    assert await sandboxes.purge(ctx.registry) == 1
+    assert await _left(gone) == 0
+    assert await _left(ctx) == there
+
+
+async def test_several_workers_purge_each_world_once(
+    ctx: Context, other_worker: Context, new_sandbox: NewContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sandboxes.purge(ctx.registry)
+    gone = [await _expired(await new_sandbox()) for _ in range(4)]
+    monkeypatch.setattr(purging, "_ROWS_AT_ONCE", 4)
+    purged = await asyncio.gather(*(sandboxes.purge(caller.registry) for caller in [ctx, other_worker] * 2))
+    assert sum(purged) + await sandboxes.purge(ctx.registry) == 4
+    assert [await _left(one) for one in gone] == [0, 0, 0, 0]
 
 
 async def test_a_deleted_sandbox_knows_nobody(ctx: Context) -> None:

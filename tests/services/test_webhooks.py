@@ -6,13 +6,15 @@ from uuid import UUID
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.db.sandboxes import real_now
+from app.db.webhook_tables import deliveries as deliveries_table
 from app.db.webhook_tables import webhooks as table
 from app.domain.errors import Conflict, NotFound, RuleViolation
 from app.domain.events import FactKind
-from app.domain.webhooks import DeliveryState, EndpointState
+from app.domain.webhooks import Attempt as Try
+from app.domain.webhooks import DeliveryState, EndpointState, Pace
 from app.services import cards, deliveries, sandboxes, webhooks
 from app.services.access import Context
 from app.services.idempotency import Attempt
@@ -224,6 +226,79 @@ async def test_pages_of_deliveries_give_each_once_and_states_tell_them_apart(ctx
     assert seen == tests[::-1]
     assert len(await history(ctx, hook, DeliveryState.PENDING)) == 5
     assert await history(ctx, hook, DeliveryState.FAILED) == await history(ctx, hook, DeliveryState.DELIVERED) == []
+
+
+# Forgotten -----------------------------------------------------------------------------------------------------------
+
+_PACE = Pace(table=(timedelta(0),))
+
+
+async def tried(ctx: Context, hook: NewSecret, *statuses: int) -> list[UUID]:
+    """Make a delivery for each status, try it once, and tell them in that order."""
+    events = []
+    for status in statuses:
+        events.append((await webhooks.test(ctx, hook.webhook.webhook_id)).fact_id)
+        (message,) = await deliveries.claim(ctx.registry, hook.webhook.webhook_id, limit=1, lease=timedelta(seconds=9))
+        tried = Try(at=message.at, status=status, error=None, took_ms=5)
+        await deliveries.settle(ctx.registry, message, tried, _PACE)
+    return events
+
+
+async def pass_days(ctx: Context, days: int) -> None:
+    """Let the deliveries of a sandbox be older by so many days."""
+    mine = select(table.c.webhook_id).where(table.c.sandbox_id == ctx.caller.sandbox_id)
+    for row in await ctx.db.all(select(deliveries_table).where(deliveries_table.c.webhook_id.in_(mine))):
+        older = {name: row[name] and row[name] - timedelta(days=days) for name in ("created_at", "ended_at")}
+        this = update(deliveries_table).where(
+            deliveries_table.c.webhook_id == row["webhook_id"], deliveries_table.c.fact_id == row["fact_id"]
+        )
+        await ctx.db.run(this.values(older))
+
+
+async def kept(ctx: Context, hook: NewSecret) -> list[UUID]:
+    page = await webhooks.deliveries(ctx, hook.webhook.webhook_id, state=None, after=None, limit=100)
+    return [one.fact_id for one in page.items][::-1]
+
+
+async def test_deliveries_are_forgotten_thirty_days_after_they_ended_and_pending_ones_never(ctx: Context) -> None:
+    hook = await hooked(ctx)
+    delivered, failed, replayed = await tried(ctx, hook, 204, 500, 204)
+    await webhooks.replay(ctx, hook.webhook.webhook_id, replayed)
+    waiting = (await webhooks.test(ctx, hook.webhook.webhook_id)).fact_id
+    await pass_days(ctx, 29)
+    assert not await deliveries.forget_some(ctx.registry)
+    assert await kept(ctx, hook) == [delivered, failed, replayed, waiting]
+    await pass_days(ctx, 2)
+    await webhooks.change(ctx, hook.webhook.webhook_id, {"state": EndpointState.DISABLED}, anywhere=False)
+    late = await hooked(ctx)
+    (new,) = await tried(ctx, late, 204)
+    assert not await deliveries.forget_some(ctx.registry)
+    assert await kept(ctx, hook) == [replayed, waiting]
+    assert await kept(ctx, late) == [new]
+
+
+async def test_several_workers_forget_in_batches_and_none_is_in_anothers_way(
+    ctx: Context, other_worker: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = await hooked(ctx)
+    await tried(ctx, hook, *12 * [204])
+    await pass_days(ctx, 31)
+    (new,) = await tried(ctx, hook, 204)
+    monkeypatch.setattr(deliveries, "_BATCH", {"postgresql": 3, "sqlite": 3})
+    assert await deliveries.forget_some(ctx.registry)
+    assert len(await kept(ctx, hook)) == 10
+
+    async def forget(caller: Context) -> None:
+        while await deliveries.forget_some(caller.registry):
+            pass
+
+    await asyncio.gather(*(forget(caller) for caller in [ctx, other_worker] * 2))
+    while await deliveries.forget_some(ctx.registry):
+        pass  # what one of them had locked when another looked for the last time
+    assert await kept(ctx, hook) == [new]
+
+
+# Another world -------------------------------------------------------------------------------------------------------
 
 
 async def test_what_is_of_a_world_left_behind_is_not_sent_again(ctx: Context) -> None:

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 from pydantic_core import to_json
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from app.db.sandboxes import real_now
+from app.db.tables import sandboxes as sandboxes_table
+from app.db.tables import worlds as worlds_table
+from app.db.webhook_tables import deliveries as deliveries_table
 from app.db.webhooks import Delivery, Webhook
 from app.domain.events import FactKind
 from app.domain.webhooks import DeliveryState, DisabledReason, EndpointState, Pace
@@ -479,6 +482,28 @@ async def test_the_worker_delivers_beside_its_other_work_and_stops_when_told(ctx
     work = asyncio.create_task(loop.run(ctx.registry, stop, anywhere=True))
     await issued(ctx)
     await until(lambda: len(receiver.received) == 1)
+    stop.set()
+    await asyncio.wait_for(work, 10)
+
+
+async def test_the_worker_deletes_what_nobody_asks_for_any_more(ctx: Context, new_sandbox: NewContext) -> None:
+    gone = await new_sandbox()
+    await hooked(gone, "http://127.0.0.1:1/nobody")
+    old = {"expires_at": await real_now(ctx.db)}
+    await ctx.db.run(update(sandboxes_table).where(sandboxes_table.c.sandbox_id == gone.caller.sandbox_id).values(old))
+    hook = await hooked(ctx, "http://127.0.0.1:1/nobody")
+    await webhooks.test(ctx, hook.webhook.webhook_id)
+    ended = {"state": "delivered", "next_at": None, "ended_at": old["expires_at"] - timedelta(days=31)}
+    mine = deliveries_table.c.webhook_id == hook.webhook.webhook_id
+    await ctx.db.run(update(deliveries_table).where(mine).values(ended))
+    world = select(worlds_table.c.world_id).where(worlds_table.c.world_id == gone.caller.world_id)
+
+    async def tidied() -> bool:
+        return not await ctx.db.all(world) and not await history(ctx, hook)
+
+    stop = asyncio.Event()
+    work = asyncio.create_task(loop.run(ctx.registry, stop, anywhere=True))
+    await until(tidied)
     stop.set()
     await asyncio.wait_for(work, 10)
 
