@@ -134,7 +134,7 @@ _IS_DUE = and_(
     or_(deliveries.c.leased_until.is_(None), deliveries.c.leased_until <= _REAL),
 )
 _WAITING = (
-    select(webhooks.c.webhook_id)
+    select(webhooks.c.webhook_id, webhooks.c.failing_since)
     .join(sandboxes, sandboxes.c.sandbox_id == webhooks.c.sandbox_id)
     .where(
         _ACTIVE,
@@ -168,9 +168,9 @@ _CLAIM = (
 )
 
 
-async def waiting(db: Session, *, real: datetime) -> list[UUID]:
-    """List the active endpoints for which something is due."""
-    return [row["webhook_id"] for row in await db.all(_WAITING, real=real)]
+async def waiting(db: Session, *, real: datetime) -> dict[UUID, bool]:
+    """List the active endpoints for which something is due, and whether they have failed since they last worked."""
+    return {row["webhook_id"]: row["failing_since"] is not None for row in await db.all(_WAITING, real=real)}
 
 
 async def endpoint(db: Session, webhook_id: UUID) -> Row | None:

@@ -19,7 +19,6 @@ from app.db import feed, sandboxes
 from app.db.deliveries import Claim
 from app.db.engine import Row
 from app.domain.clock import instant_text
-from app.domain.errors import Refusal
 from app.domain.webhooks import TEST, Attempt, Pace, after, disabled_by
 from app.services import announcing
 from app.services.access import Context, Registry, acting_in, unit_of_work
@@ -37,25 +36,17 @@ _DICE_BYTES = 4
 # From the feed -------------------------------------------------------------------------------------------------------
 
 
-async def make_everywhere(registry: Registry) -> bool:
-    """Make deliveries of what has come into the feeds; tells whether there was anything to do.
-
-    One batch for each endpoint, so that those of a long feed do not keep others waiting.
-    """
-    busy = False
-    for sandbox_id, of_sandbox in groupby(await rows.behind(registry.db), key=lambda one: one[1]):
-        ctx = await acting_in(registry, sandbox_id)
-        if ctx is None:
-            continue
-        try:
-            busy |= await make(ctx, [webhook_id for webhook_id, _ in of_sandbox])
-        except Refusal:  # the sandbox has gone meanwhile
-            continue
-    return busy
+async def behind(registry: Registry) -> list[tuple[UUID, list[UUID]]]:
+    """List the sandboxes whose feeds go on, each with the endpoints that are behind."""
+    found = groupby(await rows.behind(registry.db), key=lambda one: one[1])
+    return [(sandbox_id, [webhook_id for webhook_id, _ in of_sandbox]) for sandbox_id, of_sandbox in found]
 
 
 async def make(ctx: Context, webhook_ids: Sequence[UUID]) -> bool:
-    """Make the next deliveries for endpoints of a sandbox, up to its present instant; tells whether there were any."""
+    """Make the next deliveries for endpoints of a sandbox, up to its present instant; tells whether there were any.
+
+    One batch for each, so that those of a long feed do not keep others waiting.
+    """
     await announcing.catch_up(ctx, at_once=True)
     made = 0
     for webhook_id in webhook_ids:
@@ -83,8 +74,8 @@ class Message:
     """When it was taken to be sent."""
 
 
-async def waiting(registry: Registry) -> list[UUID]:
-    """List the endpoints for which something is due."""
+async def waiting(registry: Registry) -> Mapping[UUID, bool]:
+    """List the endpoints for which something is due, and tell of each whether it failed when it was last tried."""
     return await rows.waiting(registry.db, real=await sandboxes.real_now(registry.db))
 
 

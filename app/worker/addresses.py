@@ -7,7 +7,9 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from ipaddress import ip_address
+from time import monotonic
 
 from httpcore2 import SOCKET_OPTION, AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream, ConnectError
 
@@ -16,7 +18,13 @@ from app.domain.webhooks import may_receive
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a name."""
 
+_Asked = tuple[str, int]
+
 _LOOKUPS = 64
+_LOOKUPS_OF_OTHERS = 128
+"""More than there are places for endpoints that are slow."""
+_SOON = 1.0
+_REMEMBERED = 10_000
 
 
 class AddressRefusedError(Exception):
@@ -24,30 +32,52 @@ class AddressRefusedError(Exception):
 
 
 class Names:
-    """Resolves names in threads of its own, each name in one at a time: one that hangs delays nobody else's."""
+    """Resolves names in threads, each name in one at a time: one that hangs delays nobody else's.
+
+    Names that were found soon when they were last looked for have threads of their own, so that however many hang, they
+    hang among those that are new or have hung before.
+    """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="names")
-        self._under_way: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
+        self._prompt_ones = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="names")
+        self._others = ThreadPoolExecutor(_LOOKUPS_OF_OTHERS, thread_name_prefix="other-names")
+        self._prompt: set[_Asked] = set()
+        self._under_way: dict[_Asked, asyncio.Future[tuple[list[str], float]]] = {}
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Give the addresses of a host, in the order in which they are to be tried; OSError when there are none."""
+        with suppress(ValueError):
+            return [str(ip_address(host))]  # no name, and nothing to wait for
         asked = host, port
         looking = self._under_way.get(asked)
         if looking is None:
-            looking = asyncio.get_running_loop().run_in_executor(self._threads, _addresses, host, port)
+            threads = self._prompt_ones if asked in self._prompt else self._others
+            looking = asyncio.get_running_loop().run_in_executor(threads, _timed, host, port)
             self._under_way[asked] = looking
-            looking.add_done_callback(lambda done: self._forget(asked, done))
-        return await asyncio.shield(looking)
+            looking.add_done_callback(lambda done: self._remember(asked, done))
+        addresses, _ = await asyncio.shield(looking)
+        return addresses
 
-    def _forget(self, asked: tuple[str, int], done: asyncio.Future[list[str]]) -> None:
+    def _remember(self, asked: _Asked, done: asyncio.Future[tuple[list[str], float]]) -> None:
         self._under_way.pop(asked, None)
-        if not done.cancelled():
-            done.exception()  # nobody may have waited for it
+        self._prompt.discard(asked)
+        if done.cancelled() or done.exception():  # asked for, as nobody may have waited for it
+            return
+        if len(self._prompt) >= _REMEMBERED:
+            self._prompt.clear()
+        if done.result()[1] < _SOON:
+            self._prompt.add(asked)
 
     def close(self) -> None:
         """Begin nothing more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._prompt_ones, self._others):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _timed(host: str, port: int) -> tuple[list[str], float]:
+    """Look for the addresses of a host, and tell how many seconds that took, without the wait for a thread."""
+    begun = monotonic()
+    return _addresses(host, port), monotonic() - begun
 
 
 def _addresses(host: str, port: int) -> list[str]:

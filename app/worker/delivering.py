@@ -1,7 +1,10 @@
-"""Delivers webhooks over HTTP: each endpoint in a task of its own, so that a slow one delays no other."""
+"""Delivers webhooks over HTTP, several at once, so that an endpoint that is slow delays no other."""
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID
 
 import httpcore2
@@ -13,20 +16,17 @@ from app.services import deliveries
 from app.services.access import Registry
 from app.services.deliveries import Message
 from app.worker.addresses import AddressRefusedError, JudgedBackend, Names, Resolve
+from app.worker.places import Place, Places
 
 _LOG = logging.getLogger("migcard.worker")
 
-_AT_ONCE = 8
-"""On the way to one endpoint, of one worker."""
-_IN_ALL = 400
-"""Connections of one worker: a process has about a thousand files."""
 _ENOUGH = 1024
 """Bytes that are read of an answer, so that its connection may serve again; they are not kept."""
 _IDLE_CONNECTION = 2.0
-_LOOK = 0.25
+_IDLE_CONNECTIONS = 100
 _TROUBLE = 2.0
 _PATIENCE = 10
-"""Seconds until an endpoint under way is looked at again, and until a database that does not answer; how often."""
+"""Seconds until a database that does not answer is asked again; how often what came of a try is offered to it."""
 _PARTING = 3.0
 """Seconds that what is under way is given when the worker stops; the rest is sent again by the next."""
 
@@ -39,7 +39,7 @@ class Sender(AsyncHTTPTransport):
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=create_ssl_context(),
             max_connections=None,  # an endpoint must not wait for another one's
-            max_keepalive_connections=_IN_ALL,
+            max_keepalive_connections=_IDLE_CONNECTIONS,
             keepalive_expiry=_IDLE_CONNECTION,
             network_backend=JudgedBackend(resolve or self._names, anywhere=anywhere),
         )
@@ -67,81 +67,88 @@ class Sender(AsyncHTTPTransport):
 
 
 class Courier:
-    """Delivers what is due, of all endpoints, each in a task of its own."""
+    """Delivers what is due, to each endpoint as far as it has places."""
 
-    def __init__(self, registry: Registry, sender: Sender, pace: Pace) -> None:
+    def __init__(self, registry: Registry, sender: Sender, pace: Pace, places: Places) -> None:
         self._registry = registry
         self._sender = sender
         self._pace = pace
-        self._serving: dict[UUID, asyncio.Task[None]] = {}
-        self._on_the_way = 0
+        self._places = places
+        self._claiming: set[UUID] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def round(self, registry: Registry) -> bool:
-        """Make deliveries of new events and serve every endpoint that waits; tells whether there was anything new."""
-        busy = await deliveries.make_everywhere(registry)
-        for webhook_id in await deliveries.waiting(registry):
-            if webhook_id not in self._serving and self._on_the_way < _IN_ALL:
-                self._serving[webhook_id] = asyncio.create_task(self._serve(webhook_id))
-                busy = True
-        return busy
+        """Serve every endpoint that waits and has places; tells whether there was any."""
+        waiting = await deliveries.waiting(registry)
+        begun = [self._begin(one, failing=waiting[one]) for one in self._places.in_turn(waiting)]
+        return any(begun)
 
     async def close(self, *, patience: float = _PARTING) -> None:
         """Claim nothing more, wait a little for what is on the way, then leave it."""
         self._stopping = True
-        tasks = list(self._serving.values())
-        if tasks:
-            await asyncio.wait(tasks, timeout=patience)
-        for task in tasks:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        left = list(self._tasks)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
 
-    async def _serve(self, webhook_id: UUID) -> None:
-        """Send whatever is due for an endpoint, until nothing is."""
-        sending: set[asyncio.Task[None]] = set()
-        try:
-            while True:
-                messages = await self._claim(webhook_id, _AT_ONCE - len(sending))
-                sending |= {asyncio.create_task(self._deliver(message)) for message in messages or ()}
-                if not sending:
-                    await asyncio.sleep(_TROUBLE if messages is None else 0)
-                    return
-                # one that hangs keeps none of what comes meanwhile
-                _, sending = await asyncio.wait(sending, timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in sending:
-                task.cancel()
-            del self._serving[webhook_id]
+    def _begin(self, webhook_id: UUID, *, failing: bool) -> bool:
+        if self._stopping or webhook_id in self._claiming:
+            return False
+        places = self._places.take(webhook_id, failing=failing)
+        if places:
+            self._claiming.add(webhook_id)
+            self._spawn(self._serve(webhook_id, places))
+        return bool(places)
 
-    async def _claim(self, webhook_id: UUID, most: int) -> list[Message] | None:
-        """Take what is due, as far as there is room; None where that fails, which ends nothing that is on the way."""
-        room = min(most, _IN_ALL - self._on_the_way)
-        if self._stopping or room <= 0:
-            return []
-        self._on_the_way += room  # before anybody else counts on it
-        messages: list[Message] | None = None
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, webhook_id: UUID, places: list[Place]) -> None:
+        """Send what is due for an endpoint, as far as it has places."""
+        asked_at = asyncio.get_running_loop().time()
+        messages = await self._claim(webhook_id, len(places))
+        for message, place in zip(messages or (), places, strict=False):
+            self._spawn(self._deliver(message, place, asked_at))
+        self._places.give_back(webhook_id, places[len(messages or ()) :])
+        if messages is None:
+            await asyncio.sleep(_TROUBLE)
+        self._claiming.discard(webhook_id)
+
+    async def _claim(self, webhook_id: UUID, limit: int) -> list[Message] | None:
+        """Take what is due; None where that fails, which ends nothing that is on the way."""
         try:
-            messages = await deliveries.claim(self._registry, webhook_id, limit=room, lease=self._pace.lease)
+            return await deliveries.claim(self._registry, webhook_id, limit=limit, lease=self._pace.lease)
         except (Busy, Unavailable):
-            pass
+            return None
         except Exception as error:  # noqa: BLE001  one endpoint must not end the others; its message may be personal
             _LOG.error("%s while serving a webhook", type(error).__name__)
-        finally:
-            self._on_the_way -= room - len(messages or ())
-        return messages
+            return None
 
-    async def _deliver(self, message: Message) -> None:
+    async def _deliver(self, message: Message, place: Place, asked_at: float) -> None:
+        webhook_id = message.claim.webhook_id
         try:
-            await self._settle(message, await self._try(message))
+            attempt = await self._try(message, asked_at)
+            self._places.tried(webhook_id, attempt.took_ms / 1000)
+            await self._settle(message, attempt)
         except Exception as error:  # noqa: BLE001  it is sent again when its lease is over
             _LOG.error("%s while settling a delivery", type(error).__name__)
-        finally:
-            self._on_the_way -= 1
+        self._places.give_back(webhook_id, [place])
+        if self._places.is_prompt(webhook_id):  # there may be more; others wait for their turn
+            self._begin(webhook_id, failing=False)
 
-    async def _try(self, message: Message) -> Attempt:
+    async def _try(self, message: Message, asked_at: float) -> Attempt:
         """Send a message; what went wrong is told by a code, since errors name addresses."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        # not sooner than it is, or a delay that is asked for would be cut short by what the claim took
+        at = message.at + timedelta(seconds=begun - asked_at)
         status, retry_after, error = None, None, None
         try:
             status, retry_after = await self._sender.send(message, timeout=self._pace.timeout.total_seconds())
@@ -157,7 +164,7 @@ class Courier:
             _LOG.error("%s while sending a webhook", type(unexpected).__name__)
             error = "internal-error"
         took_ms = round((loop.time() - begun) * 1000)
-        return Attempt(at=message.at, status=status, error=error, took_ms=took_ms, retry_after=retry_after)
+        return Attempt(at=at, status=status, error=error, took_ms=took_ms, retry_after=retry_after)
 
     async def _settle(self, message: Message, attempt: Attempt) -> None:
         """Store what came of it, patiently: an answer that is not stored is asked for again."""

@@ -6,15 +6,21 @@ Several workers share the work on PostgreSQL: a world's feed has one writer at a
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
 
 from app.db import jobs as kinds
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Refusal
 from app.domain.webhooks import Pace
 from app.services import announcing, clocks, deliveries, jobs, sandboxes, worlds
-from app.services.access import Registry, acting_in
+from app.services.access import Context, Registry, acting_in
 from app.services.jobs import Handler
 from app.worker.delivering import Courier, Sender
+from app.worker.places import Places, connections
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger("migcard.worker")
 
@@ -44,10 +50,11 @@ async def run(registry: Registry, stop: asyncio.Event, *, anywhere: bool) -> Non
     Webhooks may be delivered `anywhere`, or to public addresses only.
     """
     sender = Sender(anywhere=anywhere)
-    courier = Courier(registry, sender, Pace())
+    courier = Courier(registry, sender, Pace(), Places(connections()))
     works = (
         ("announcing", announce_everywhere, _IDLE),
         ("jobs", next_job, _IDLE),
+        ("deliveries", make_deliveries, _IDLE),
         ("webhooks", courier.round, _IDLE),
         ("tidying", tidy, _SELDOM),
     )
@@ -81,16 +88,33 @@ async def _again_and_again(name: str, work: Work, registry: Registry, stop: asyn
 async def announce_everywhere(registry: Registry) -> bool:
     """Bring the feed of every sandbox up to its present instant: a round leaves nothing to do at once."""
     for sandbox_id in await sandboxes.with_something_due(registry):
-        ctx = await acting_in(registry, sandbox_id)
-        if ctx is None:
-            continue
-        try:
-            await announcing.catch_up(ctx)
-        except (Refusal, Busy):  # the sandbox has gone meanwhile, or somebody else is at it
-            continue
-        except Exception as error:  # noqa: BLE001  what one sandbox fails on must not hold up the others
-            _LOG.error("%s in announcing %s", type(error).__name__, sandbox_id)
+        await _in_sandbox(registry, sandbox_id, "announcing", announcing.catch_up)
     return False
+
+
+async def make_deliveries(registry: Registry) -> bool:
+    """Make deliveries of what has come into the feeds; tells whether there was anything to do."""
+    made = [
+        await _in_sandbox(registry, sandbox_id, "making deliveries", partial(deliveries.make, webhook_ids=behind))
+        for sandbox_id, behind in await deliveries.behind(registry)
+    ]
+    return any(made)
+
+
+async def _in_sandbox(
+    registry: Registry, sandbox_id: UUID, name: str, work: Callable[[Context], Awaitable[T]]
+) -> T | None:
+    """Work in a sandbox; what one fails on must not hold up the others, and None comes of it."""
+    try:
+        ctx = await acting_in(registry, sandbox_id)
+        return await work(ctx) if ctx else None
+    except Unavailable:  # so it is for the others
+        raise
+    except (Refusal, Busy):  # the sandbox has gone meanwhile, or somebody else is at it
+        return None
+    except Exception as error:  # noqa: BLE001  its message may be personal
+        _LOG.error("%s in %s of %s", type(error).__name__, name, sandbox_id)
+        return None
 
 
 async def tidy(registry: Registry) -> bool:

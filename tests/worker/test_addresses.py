@@ -103,6 +103,29 @@ async def test_names_are_found_and_those_that_do_not_exist_are_not() -> None:
     names.close()
 
 
+async def test_however_many_names_hang_one_that_was_found_before_and_an_address_are_not_kept_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released = threading.Event()
+
+    def lookup(host: str, port: int) -> list[str]:  # noqa: ARG001
+        if host.startswith("slow"):
+            released.wait(10)
+        return [PUBLIC]
+
+    monkeypatch.setattr(addresses, "_addresses", lookup)
+    names = Names()
+    assert await names("quick.example", 443) == [PUBLIC]
+    slow = [asyncio.ensure_future(names(f"slow{one}.example", 443)) for one in range(200)]
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(names("quick.example", 443), 5) == [PUBLIC]
+    assert await asyncio.wait_for(names(PRIVATE, 443), 5) == [PRIVATE]
+    assert not any(one.done() for one in slow)
+    released.set()
+    assert await asyncio.gather(*slow) == 200 * [[PUBLIC]]
+    names.close()
+
+
 async def test_a_name_that_hangs_takes_one_thread_and_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     released, asked = threading.Event(), []
 

@@ -27,6 +27,7 @@ from app.services.webhooks import NewSecret
 from app.worker import loop
 from app.worker.addresses import Resolve
 from app.worker.delivering import Courier, Sender
+from app.worker.places import Places
 from tests.builders import application, entry_at, once
 from tests.conftest import NewContext
 from tests.worker.receiver import FINE, Answer, Received, Receiver, receiving, until
@@ -38,16 +39,23 @@ FAILED = Answer(status=500)
 
 @asynccontextmanager
 async def working(
-    registry: Registry, pace: Pace = PACE, *, anywhere: bool = True, resolve: Resolve | None = None, dies: bool = False
+    registry: Registry,
+    pace: Pace = PACE,
+    *,
+    anywhere: bool = True,
+    resolve: Resolve | None = None,
+    in_all: int = 400,
+    dies: bool = False,
 ) -> AsyncIterator[None]:
     """Deliver as a worker does, until the block ends; then the worker stops, or `dies` with whatever it is at."""
     sender = Sender(anywhere=anywhere, resolve=resolve)
-    courier = Courier(registry, sender, pace)
+    courier = Courier(registry, sender, pace, Places(in_all))
 
     stop = asyncio.Event()
 
     async def again_and_again() -> None:
         while not stop.is_set():
+            await loop.make_deliveries(registry)
             await courier.round(registry)
             await asyncio.sleep(0.02)
 
@@ -388,29 +396,93 @@ async def test_a_dead_endpoint_is_told_apart_and_nobody_is_told_where_it_was(ctx
 # Isolation, several workers, death -----------------------------------------------------------------------------------
 
 
-async def test_dead_endpoints_delay_no_other(ctx: Context, receiver: Receiver) -> None:
-    patient = Pace(timeout=timedelta(seconds=15))
+async def hanging_at(new_sandbox: NewContext, url: str, *, sandboxes: int, each: int, of: int) -> list[Context]:
+    """Make sandboxes with so many endpoints each, for which events wait."""
+    made = [await new_sandbox() for _ in range(sandboxes)]
+    for one in made:
+        for _ in range(each):
+            await hooked(one, url)
+        for serial in range(of):
+            await issued(one, f"FA{serial:07}")
+    return made
+
+
+async def tries_of(ctx: Context) -> int:
+    """Count the tries that are over, of all endpoints of a sandbox."""
+    pages = [
+        await webhooks.deliveries(ctx, one.webhook_id, state=None, after=None, limit=100)
+        for one in await webhooks.listing(ctx)
+    ]
+    return sum(len(delivery.attempts) for page in pages for delivery in page.items)
+
+
+async def test_sixty_new_endpoints_that_hang_delay_no_new_one(
+    ctx: Context, new_sandbox: NewContext, receiver: Receiver
+) -> None:
     async with receiving(lambda _: Answer(after=60)) as dead:
-        for _ in range(3):
-            await hooked(ctx, dead.url)
+        dying = await hanging_at(new_sandbox, dead.url, sandboxes=3, each=20, of=8)
         hook = await hooked(ctx, receiver.url)
         for one in range(20):
             await issued(ctx, f"FA{one:07}")
-        async with working(ctx.registry, patient, dies=True):
-            await until(lambda: len(receiver.ids) == 20, seconds=5)
-        assert len(dead.received) == 24  # eight on the way to each
+        async with working(ctx.registry, Pace(), dies=True):
+            await until(lambda: len(receiver.ids) == 20)
+            assert [await tries_of(one) for one in dying] == [0, 0, 0]
+            await until(lambda: len(dead.received) == 60)  # one on the way to each
     assert len(receiver.verified_by(hook.secret)) == 20
 
 
-async def test_what_hangs_at_an_endpoint_keeps_none_of_what_comes_later(ctx: Context) -> None:
-    slow = iter([Answer(after=60)])
-    async with receiving(lambda _: next(slow, FINE)) as receiver:
+async def test_more_endpoints_that_hang_than_there_are_places_delay_none_that_answers(
+    ctx: Context, new_sandbox: NewContext, receiver: Receiver
+) -> None:
+    async with (
+        receiving(lambda _: Answer(after=60)) as dead,
+        working(ctx.registry, Pace(), in_all=32, dies=True),
+    ):
         await hooked(ctx, receiver.url)
-        await issued(ctx)
+        await issued(ctx, "FA0000000")
+        await until(lambda: len(receiver.received) == 1)
+        dying = await hanging_at(new_sandbox, dead.url, sandboxes=2, each=20, of=2)
+        await until(lambda: len(dead.received) == 8)  # as many as may be tried for the first time
+        for serial in range(1, 20):
+            await issued(ctx, f"FA{serial:07}")
+        await until(lambda: len(receiver.ids) == 20)
+        assert [await tries_of(one) for one in dying] == [0, 0]
+        assert len(dead.received) == 8
+
+
+async def test_endpoints_that_begin_to_hang_delay_none_that_answers(
+    ctx: Context, new_sandbox: NewContext, receiver: Receiver
+) -> None:
+    hangs = False
+
+    def answer(_: Received) -> Answer:
+        return Answer(after=60) if hangs else FINE
+
+    async with receiving(answer) as dying, working(ctx.registry, Pace(), in_all=32, dies=True):
+        await hooked(ctx, receiver.url)
+        await issued(ctx, "FA0000000")
+        others = await hanging_at(new_sandbox, dying.url, sandboxes=2, each=10, of=1)
+        await until(lambda: (len(receiver.received), len(dying.received)) == (1, 20))
+        hangs = True
+        for other in others:
+            for serial in range(1, 9):
+                await issued(other, f"FA{serial:07}")
+        await until(lambda: len(dying.received) == 20 + 20 + 8)  # each its own place, and all those that are shared
+        for serial in range(1, 20):
+            await issued(ctx, f"FA{serial:07}")
+        await until(lambda: len(receiver.ids) == 20)
+        assert [await tries_of(one) for one in others] == [10, 10]
+        assert len(dying.received) == 48
+
+
+async def test_what_hangs_at_an_endpoint_keeps_none_of_what_comes_later(ctx: Context) -> None:
+    answers = iter([FINE, Answer(after=60)])
+    async with receiving(lambda _: next(answers, FINE)) as receiver:
+        await hooked(ctx, receiver.url)
         async with working(ctx.registry, Pace(), dies=True):
-            await until(lambda: len(receiver.received) == 1)
-            await issued(ctx, "FA0000002")
-            await until(lambda: len(receiver.received) == 2, seconds=3)
+            for one in range(3):
+                await issued(ctx, f"FA000000{one}")
+                await until(lambda count=one + 1: len(receiver.received) == count, seconds=3)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one process
