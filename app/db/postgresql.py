@@ -143,7 +143,7 @@ class _postgresql_errors:  # noqa: N801  reads as a phrase where it is used
                 | TimeoutError()
             ):
                 raise Busy(str(error)) from error
-            case asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError() | asyncpg.AdminShutdownError():
+            case asyncpg.PostgresConnectionError() | asyncpg.OperatorInterventionError():  # it stops, starts or crashes
                 raise Unavailable(str(error)) from error
             case (
                 OSError()

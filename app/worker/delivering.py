@@ -11,6 +11,7 @@ import httpcore2
 from httpx2 import AsyncByteStream, AsyncHTTPTransport, ConnectError, Request, TransportError, create_ssl_context
 
 from app.db.engine import Busy, Unavailable
+from app.domain.errors import Refusal
 from app.domain.webhooks import Attempt, Pace
 from app.services import deliveries
 from app.services.access import Registry
@@ -125,7 +126,7 @@ class Courier:
         """Take what is due; None where that fails, which ends nothing that is on the way."""
         try:
             return await deliveries.claim(self._registry, webhook_id, limit=limit, lease=self._pace.lease)
-        except (Busy, Unavailable):
+        except (Busy, Unavailable, Refusal):  # or the sandbox has gone meanwhile
             return None
         except Exception as error:  # noqa: BLE001  one endpoint must not end the others; its message may be personal
             _LOG.error("%s while serving a webhook", type(error).__name__)

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from app.db.databases import connect
 from app.db.engine import Busy, Contended, Database, Duplicate, Unavailable
-from app.db.postgresql import PostgreSQL
+from app.db.postgresql import PostgreSQL, _postgresql_errors
 from app.db.sqlite import SQLite
 from app.db.tables import cards as cards_table
 from app.db.tables import documents, facts, idempotency, salts, travellers
@@ -368,6 +368,14 @@ async def test_a_connection_that_the_server_ends_is_unavailable_and_the_next_req
         with suppress(Unavailable):
             await database.all(text("SELECT 1 AS one"))
         assert (await database.all(text("SELECT 1 AS one")))[0]["one"] == 1
+
+
+@pytest.mark.parametrize(
+    "told", [asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError]
+)
+def test_a_server_that_stops_crashes_or_starts_is_unavailable(told: type[Exception]) -> None:
+    with pytest.raises(Unavailable), _postgresql_errors():
+        raise told("terminating connection")
 
 
 async def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:

@@ -3,33 +3,37 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic_core import to_json
 from sqlalchemy import select, text, update
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from app.db.engine import Busy, Unavailable
 from app.db.sandboxes import real_now
 from app.db.tables import sandboxes as sandboxes_table
 from app.db.tables import worlds as worlds_table
 from app.db.webhook_tables import deliveries as deliveries_table
 from app.db.webhooks import Delivery, Webhook
+from app.domain.clock import Mode
 from app.domain.events import FactKind
 from app.domain.webhooks import DeliveryState, DisabledReason, EndpointState, Pace
-from app.services import cards, events, sandboxes, webhooks, worlds
+from app.services import cards, clocks, events, sandboxes, webhooks, worlds
 from app.services.access import Context, Registry
 from app.services.webhooks import NewSecret
 from app.worker import loop
 from app.worker.addresses import Resolve
 from app.worker.delivering import Courier, Sender
 from app.worker.places import Places
-from tests.builders import application, entry_at, once
-from tests.conftest import NewContext
+from tests.builders import application, entry_at, intended, once, utc
+from tests.conftest import NewContext, opened, registry_on
 from tests.worker.receiver import FINE, Answer, Received, Receiver, receiving, until
 
 PACE = Pace(table=(timedelta(0), *5 * [timedelta(milliseconds=100)]), timeout=timedelta(seconds=2))
@@ -578,6 +582,54 @@ async def test_the_worker_deletes_what_nobody_asks_for_any_more(ctx: Context, ne
     await until(tidied)
     stop.set()
     await asyncio.wait_for(work, 10)
+
+
+_TERMINATE = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite does not go away
+async def test_a_database_that_goes_away_for_a_while_keeps_no_worker_from_going_on(
+    ctx: Context, database_url: str, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    hook = await hooked(ctx, receiver.url)
+    stop = asyncio.Event()
+    killer = await asyncpg.connect(database_url)
+    async with opened(database_url) as database:
+        work = asyncio.create_task(loop.run(registry_on(database), stop, anywhere=True))
+        for serial in range(6):
+            await issued(ctx, f"FA{serial:07}")
+        await until(lambda: len(receiver.ids) == 6)
+        # the last hours before the declarations lapse, in a few seconds
+        await clocks.set_clock(ctx, mode=Mode.RUNNING, at=utc("2026-12-13 20:00"), speed=5_000, attempt=once())
+        for _ in range(100):  # no connection lives longer than a moment
+            await killer.execute(_TERMINATE)
+            await asyncio.sleep(0.02)
+        await killer.close()
+        for serial in range(6, 9):
+            await _patiently(partial(issued, ctx, f"FA{serial:07}", intended=intended("2027-02-01")))
+
+        async def lapsed() -> bool:
+            told = await events.page(ctx, after=0, kinds=[FactKind.LAPSED], limit=100)
+            return len(told.items) >= 6
+
+        async def all_told() -> bool:
+            sent = await history(ctx, hook)
+            return len(sent) >= 15 and all(one.state is DeliveryState.DELIVERED for one in sent)
+
+        await until(lapsed, seconds=30)
+        await until(all_told, seconds=90)  # what was claimed when the database went is sent when its lease is over
+        stop.set()
+        await asyncio.wait_for(work, 10)
+    assert len(caplog.records) < 10
+
+
+async def _patiently(use: Callable[[], Awaitable[Any]]) -> None:
+    """Ask again, as a client does who is told that the database is not there."""
+    for _ in range(20):
+        with suppress(Busy, Unavailable):
+            await use()
+            return
 
 
 # Addresses -----------------------------------------------------------------------------------------------------------
