@@ -72,6 +72,9 @@ FRESH = (
         facts.c.card_version,
         facts.c.occurred_at,
         facts.c.recorded_at,
+        facts.c.source,
+        facts.c.reason,
+        facts.c.corrects,
     )
     .select_from(outbox.join(facts, and_(facts.c.world_id == WORLD, facts.c.fact_id == outbox.c.fact_id)))
     .where(outbox.c.world_id == WORLD)

@@ -13,7 +13,7 @@ from app.domain.card import Card, State
 from app.domain.clock import local_day
 from app.domain.conditions import Sure
 from app.domain.duties import Duty, DutyKind, Unit, deadlines
-from app.domain.events import FactKind
+from app.domain.events import FactKind, Rejudged, Source
 
 
 class ReminderOf(StrEnum):
@@ -71,13 +71,25 @@ def dues(
 def still_matters(due: Due, card: Card) -> bool:
     """Say whether something is worth announcing that was due before it came to be known.
 
-    A lapse, an end of a stay, a missed deadline are, while the card stands; nobody is reminded of what is past, and
-    what happened to the original of a duplicate was announced then.
+    A lapse, an end of a stay, a missed deadline are, though the holder has left since; nobody is reminded of what is
+    past, and what fell due before a duplicate was made out is announced of its original.
     """
-    if due.is_reminder or (card.replaces is not None and due.at <= card.declared_at):
-        return False
-    return card.state in {State.DECLARED, State.ACTIVE}
+    return not due.is_reminder and (card.replaces is None or due.at > card.declared_at)
 
+
+def untrue_once_judged(kind: str | None, source: str | None, reason: str | None) -> frozenset[FactKind]:
+    """Tell what hung on the former end of a stay and never was so, by a fact that has judged that end anew as a whole.
+
+    The days of other stays always were what they turn out to be. Rules hold from now on: whoever was reminded by those
+    of then was so rightly, but a stay that goes on by those of now has not ended.
+    """
+    if kind == FactKind.CHANGED and source == Source.REGISTRY:
+        return _ITS_END if reason == Rejudged.POLICY else _ITS_END_AND_REMINDERS
+    return _ITS_END_AND_REMINDERS if kind in {FactKind.MERGED, FactKind.UNMERGED} else frozenset()
+
+
+_ITS_END = frozenset({FactKind.STAY_ENDED})
+_ITS_END_AND_REMINDERS = _ITS_END | {FactKind.STAY_ENDING}
 
 _Found = Iterator[tuple[FactKind, str, datetime]]
 

@@ -53,6 +53,13 @@ CROSSINGS = frozenset({FactKind.ENTERED, FactKind.DEPARTED, FactKind.REFUSED, Fa
 """Facts whose sealed part is who was seen; that of others is the personal part of the card."""
 
 
+class Rejudged(StrEnum):
+    """Why the registry itself gives an open card another end: the rules have changed, or stays on other cards."""
+
+    POLICY = "policy"
+    STAYS = "stays"
+
+
 class Source(StrEnum):
     """Where a fact came from."""
 

@@ -13,7 +13,7 @@ from app.db.engine import Row
 from app.domain import number as numbers
 from app.domain.card import Card
 from app.domain.errors import NotFound, RuleViolation, violation
-from app.domain.events import CROSSINGS, FactKind
+from app.domain.events import CROSSINGS, FactKind, Rejudged
 from app.domain.history import (
     Recorded,
     card_of_past,
@@ -27,7 +27,6 @@ from app.domain.history import (
 from app.services import policies
 from app.services.access import Context, Read, unit_of_work
 from app.services.cards import FORGOTTEN, Shown
-from app.services.judging import BY_STAYS
 
 _LATEST = 2**31 - 1
 _OF_RECORDS = frozenset({FactKind.MERGED, FactKind.UNMERGED})
@@ -112,7 +111,7 @@ async def at(ctx: Context, text: str, *, as_of: datetime | None, known_at: datet
 
 def _reaches_back(row: Row, left_out: Collection[UUID]) -> bool:
     """Whether a fact that is left out tells what the holder's other stays truly were, also before it was recorded."""
-    return row["fact_id"] in left_out and (row["kind"] in _OF_RECORDS or row["reason"] == BY_STAYS)
+    return row["fact_id"] in left_out and (row["kind"] in _OF_RECORDS or row["reason"] == Rejudged.STAYS)
 
 
 def _with_personal(ctx: Context, rows: Sequence[Row]) -> list[Recorded]:

@@ -13,7 +13,7 @@ from app.domain.card import Card, State, stays_on
 from app.domain.changes import judged
 from app.domain.conditions import Traveller
 from app.domain.errors import RuleViolation
-from app.domain.events import FactKind, Source
+from app.domain.events import FactKind, Rejudged, Source
 from app.domain.grounds import terms_of
 from app.domain.history import fact
 from app.domain.life import judged_anew
@@ -25,9 +25,6 @@ from app.services.access import Context, Read, Registry, acting_in, unit_of_work
 from app.services.holders import rough_traveller_of, traveller_of
 from app.services.recording import card_step, fact_steps, store
 from app.services.sandboxes import every
-
-BY_STAYS = "stays"
-"""Why an open card has another end: its holder's stays on other cards are not what they were taken for."""
 
 _PAGE = 500
 
@@ -111,7 +108,7 @@ async def _judge(ctx: Context, number: str) -> bool:
         recorded_at=read.instant,
         actor=ctx.actor,
         source=Source.REGISTRY,
-        reason="policy",
+        reason=Rejudged.POLICY,
     )
     steps = [card_step(ctx, card, after), *fact_steps(ctx, read.real_now, [told], card.traveller_id)]
     await store(ctx, steps, traveller_id=card.traveller_id, version=read.head["traveller_version"])
@@ -160,7 +157,7 @@ async def _judged_steps(ctx: Context, read: Read, number: str, stays: Sequence[S
         recorded_at=read.instant,
         actor=ctx.actor,
         source=Source.REGISTRY,
-        reason=BY_STAYS,
+        reason=Rejudged.STAYS,
     )
     where = {"world_id": ctx.caller.world_id, "number": number}
     step = changed(cards, where, **rows.changed_columns(card, after))

@@ -15,7 +15,7 @@ from app.domain.card import Card, Particulars, State, stays_on
 from app.domain.changes import judged
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import Conflict, NotFound, RuleViolation, violation
-from app.domain.events import Fact, FactKind, Source
+from app.domain.events import Fact, FactKind, Rejudged, Source
 from app.domain.history import fact
 from app.domain.identity import Document
 from app.domain.joining import CardStay
@@ -25,7 +25,6 @@ from app.services.access import Context, Read, unit_of_work
 from app.services.documents import known_as, new_document, opened
 from app.services.idempotency import OK, Attempt, earlier, remember
 from app.services.joining import Effect, Unjoined
-from app.services.judging import BY_STAYS
 from app.services.recording import Salt, Unit, fact_steps, seal, store, store_all
 from app.services.records import Changed, Record, Traveller, merged_into, record_of, repeated, shown
 
@@ -284,7 +283,7 @@ class _Moved:
         after = self._judged(card.changed(), self._personal(row), among)
         if (after.last_lawful_day, after.ended_by) == (card.last_lawful_day, card.ended_by):
             return card
-        self._write(row, after, FactKind.CHANGED, BY_STAYS)
+        self._write(row, after, FactKind.CHANGED, Rejudged.STAYS)
         return after
 
     def tell_of(self, traveller_id: UUID, changes: dict[str, Any]) -> None:

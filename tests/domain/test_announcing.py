@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.announcing import Due, Reminder, ReminderOf, dues, still_matters
+from app.domain.announcing import Due, Reminder, ReminderOf, dues, still_matters, untrue_once_judged
 from app.domain.calendar import WorkingDays
 from app.domain.card import Card, State, Status
 from app.domain.conditions import Sure
 from app.domain.duties import Duty, DutyKind, Unit, Who
-from app.domain.events import FactKind
+from app.domain.events import FactKind, Rejudged, Source
 from tests.builders import card, utc
 
 CALENDAR = WorkingDays(
@@ -127,13 +127,13 @@ def test_a_card_has_ended_exactly_when_its_end_has_been_due(hours: int, state: S
 # What came to be known late ------------------------------------------------------------------------------------------
 
 
-def test_what_was_due_before_it_came_to_be_known_matters_while_the_card_stands() -> None:
+def test_what_was_due_before_it_came_to_be_known_matters_and_reminders_do_not() -> None:
     found = {one.kind: one for one in due_on(card(State.ACTIVE))}
-    for kind in (FactKind.STAY_ENDED, FactKind.DEADLINE_MISSED):
-        assert still_matters(found[kind], card(State.ACTIVE))
-        assert not still_matters(found[kind], card(State.DEPARTED))
-    for kind in (FactKind.STAY_ENDING, FactKind.DEADLINE_NEAR):
-        assert not still_matters(found[kind], card(State.ACTIVE))
+    for state in (State.ACTIVE, State.DEPARTED):
+        for kind in (FactKind.STAY_ENDED, FactKind.DEADLINE_MISSED):
+            assert still_matters(found[kind], card(state))
+        for kind in (FactKind.STAY_ENDING, FactKind.DEADLINE_NEAR):
+            assert not still_matters(found[kind], card(state))
     assert still_matters(due_on(card())[0], card())
 
 
@@ -142,3 +142,24 @@ def test_a_duplicate_repeats_nothing_that_was_announced_of_the_original() -> Non
     ended = due_on(copy)[-1]
     assert not still_matters(ended, copy)
     assert still_matters(ended, replace(copy, declared_at=ended.at - A_DAY))
+
+
+# What was not so after all -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "reason", "untrue"),
+    [
+        (FactKind.CHANGED, Source.REGISTRY, Rejudged.POLICY, {FactKind.STAY_ENDED}),
+        (FactKind.CHANGED, Source.REGISTRY, Rejudged.STAYS, {FactKind.STAY_ENDED, FactKind.STAY_ENDING}),
+        (FactKind.MERGED, Source.OFFICER, "the same", {FactKind.STAY_ENDED, FactKind.STAY_ENDING}),
+        (FactKind.UNMERGED, Source.OFFICER, "twins", {FactKind.STAY_ENDED, FactKind.STAY_ENDING}),
+        (FactKind.CHANGED, Source.OFFICER, "policy", set()),
+        (FactKind.DEPARTED, Source.LATE_UPLOAD, "departed", set()),
+        (None, None, None, set()),
+    ],
+)
+def test_an_end_that_is_judged_anew_as_a_whole_never_was_where_it_was(
+    kind: FactKind | None, source: Source | None, reason: str | None, untrue: set[FactKind]
+) -> None:
+    assert untrue_once_judged(kind, source, reason) == untrue
