@@ -142,7 +142,8 @@ async def set_clock(request: Request, body: Annotated[ClockIn, Body(openapi_exam
 async def advance(request: Request, body: Annotated[AdvanceIn, Body(openapi_examples=ADVANCE_EXAMPLES)]) -> Response:
     """To an instant, by a duration, or to the next thing that falls due; cards change status by themselves.
 
-    What falls due on the way is announced in the feed. A move that makes very much due is answered with a job.
+    What falls due on the way is announced in the feed. A move that makes very much due is answered with a job,
+    during which the clock is `advancing`; so is its dry run, which keeps nobody from moving the clock.
     """
     target = Target(to=body.to, by=read_duration(body.by) if body.by is not None else None, dry_run=bool(body.dry_run))
     moved = await clocks.advance(context(request), target, await attempt(request, "advanceClock"))

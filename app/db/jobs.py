@@ -27,7 +27,7 @@ class JobState(StrEnum):
 
 UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
 
-CLOCK_ADVANCE = "clock.advance"
+CLOCK_ADVANCE, CLOCK_DRY_RUN = "clock.advance", "clock.dry_run"
 FORK, SNAPSHOT, RESTORE = "sandbox.fork", "sandbox.snapshot", "sandbox.restore"
 """The kinds of jobs."""
 
@@ -91,16 +91,16 @@ OF_KIND_UNDER_WAY = in_sandbox(
     .limit(1)
 )
 
-CANCEL_MOVES = (
+CANCEL_OF_WORLD = (
     update(jobs)
     .where(
         jobs.c.sandbox_id == bindparam("of_sandbox_id", type_=jobs.c.sandbox_id.type),
-        jobs.c.kind == literal_column(f"'{CLOCK_ADVANCE}'"),
+        jobs.c.kind.in_([literal_column(f"'{kind}'") for kind in (CLOCK_ADVANCE, CLOCK_DRY_RUN)]),
         _UNDER_WAY,
     )
     .values(state=JobState.CANCELLED.value, finished_at=RealNow())
 )
-"""Cancel the moves of a clock that the sandbox leaves behind."""
+"""Cancel what was asked of the world that the sandbox leaves behind."""
 
 CANCEL = (
     update(jobs)

@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, delete, exists, insert, literal_column, 
 
 from app.db import webhooks
 from app.db.engine import Busy, Database, Row, Session
-from app.db.jobs import CANCEL_MOVES
+from app.db.jobs import CANCEL_OF_WORLD
 from app.db.tables import (
     api_keys,
     dues,
@@ -332,7 +332,7 @@ async def point_to(unit: Session, sandbox_id: UUID, world_id: UUID) -> None:
     await unit.run(_SET_WORLD, of_sandbox_id=sandbox_id, to_world_id=world_id)
     await webhooks.move_along(unit, sandbox_id, world_id)
     await unit.run(_FORGET_REPLAYS, of_sandbox_id=sandbox_id)
-    await unit.run(CANCEL_MOVES, of_sandbox_id=sandbox_id)
+    await unit.run(CANCEL_OF_WORLD, of_sandbox_id=sandbox_id)
 
 
 _CHOOSE = (

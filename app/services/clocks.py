@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db import feed
-from app.db.jobs import CLOCK_ADVANCE, Job
+from app.db.jobs import CLOCK_ADVANCE, CLOCK_DRY_RUN, Job
 from app.db.sandboxes import clock_columns
 from app.db.scoped import HERE
 from app.db.tables import sandboxes
@@ -20,7 +20,8 @@ from app.services.idempotency import Attempt, earlier, remember
 from app.services.jobs import Finished, Progress
 
 OK = 200
-ADVANCE = CLOCK_ADVANCE
+ADVANCE, DRY_RUN = CLOCK_ADVANCE, CLOCK_DRY_RUN
+"""The kinds of jobs. Only the first keeps others from moving the clock."""
 
 _FACTS_AT_ONCE = 5_000
 _DUES_AT_ONCE = 10_000
@@ -110,8 +111,8 @@ async def set_clock(
     time = Time(now=moved.at(real), mode=moved.mode, speed=moved.speed)
     large: list[Step] = []
     if await _is_large(ctx, time.now):
-        asked = {"from": read.instant.isoformat(), "to": time.now.isoformat(), "dry_run": False}
-        _, step = jobs.begin(ctx, read, ADVANCE, asked)
+        asked = {"from": read.instant.isoformat(), "to": time.now.isoformat()}
+        _, step = jobs.begin(ctx, read, ADVANCE, asked, of_world=True)
         large, time = [step], replace(time, advancing=True)
     await _store(ctx, moved, [*large, *remember(ctx, read, attempt, status=OK, answer=time.as_answer())])
     if not large:
@@ -143,8 +144,8 @@ async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | t
     if to is not None:
         clock.advance(to, real=read.real_now)  # refuses what cannot be before anything is thought about
     if await _is_large(ctx, to or begins):
-        asked = {"from": begins.isoformat(), "to": to and to.isoformat(), "dry_run": target.dry_run}
-        job, step = jobs.begin(ctx, read, ADVANCE, asked)
+        asked = {"from": begins.isoformat(), "to": to and to.isoformat()}
+        job, step = jobs.begin(ctx, read, DRY_RUN if target.dry_run else ADVANCE, asked, of_world=True)
         await _store(ctx, clock, [step, *remember(ctx, read, attempt, answer={"job": str(job.job_id)})])
         return job, False
     await announcing.catch_up(ctx)
@@ -159,33 +160,60 @@ async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | t
 async def finish_advance(ctx: Context, progress: Progress) -> Finished:
     """Do a large move of the clock, as a job: think, move, announce. What was told once is told again after a crash."""
     job = progress.job
-    while not await announcing.place_all(ctx, most=_BATCHES_BETWEEN_BEATS):
-        await progress.keep(0)
+    await _placed(ctx, progress)
     if job.result is None:
-        begins, asked_to = datetime.fromisoformat(job.asked["from"]), job.asked["to"]
-        to = datetime.fromisoformat(asked_to) if asked_to else await _next(ctx, begins)
-        told = await _told(ctx, begins, to, dry_run=job.asked["dry_run"])
+        begins = datetime.fromisoformat(job.asked["from"])
+        told = await _told(ctx, begins, _asked_to(job) or await _next(ctx, begins), dry_run=False)
         await progress.note(as_answer(told))
     else:
         told = _read_advance(job.result)
     total = sum(told.counts.values())
     progress.counts.update(told.counts)
     await progress.keep(0, total)
-    if not told.dry_run:
-        ctx = await _moved(ctx, told.now)
-        while made := await announcing.announce(ctx, told.now):
-            await progress.keep(min(progress.done + made, total), total)
+    await _moved(ctx, told.now, progress)
+    # in the world that was moved, though the sandbox may have left it by now
+    while made := await announcing.announce(ctx, told.now):
+        await progress.keep(min(progress.done + made, total), total)
     return Finished(as_answer(told))
 
 
+async def finish_dry_run(ctx: Context, progress: Progress) -> Finished:
+    """Tell what a large move of the clock would make due, as a job: from where the clock is when it is told."""
+    await _placed(ctx, progress)
+    told = await _foretold(ctx, _asked_to(progress.job), progress)
+    total = sum(told.counts.values())
+    progress.counts.update(told.counts)
+    await progress.keep(total, total)
+    return Finished(as_answer(told))
+
+
+async def _placed(ctx: Context, progress: Progress) -> None:
+    while not await announcing.place_all(ctx, most=_BATCHES_BETWEEN_BEATS):
+        await progress.keep(0)
+
+
+def _asked_to(job: Job) -> datetime | None:
+    to: str | None = job.asked["to"]
+    return datetime.fromisoformat(to) if to else None
+
+
 @unit_of_work
-async def _moved(ctx: Context, to: datetime) -> Context:
-    """Move the clock where it is not there yet."""
+async def _moved(ctx: Context, to: datetime, progress: Progress) -> None:
+    """Move the clock where it is not there yet; CancelledError where the sandbox has left the world of the job."""
+    await progress.require_world(ctx)
     read = await ctx.read(HERE, key=None)
-    if read.instant >= to:
-        return ctx
-    await _store(ctx, ctx.caller.clock.advance(to, real=read.real_now), [])
-    return await ctx.reloaded()
+    if read.instant < to:
+        await _store(ctx, ctx.caller.clock.advance(to, real=read.real_now), [])
+
+
+@unit_of_work
+async def _foretold(ctx: Context, to: datetime | None, progress: Progress) -> Advance:
+    """Think a move through from the present instant on; Conflict where that lies behind the target by now."""
+    await progress.require_world(ctx)
+    read = await ctx.read(HERE, key=None)
+    to = to or await _next(ctx, read.instant)
+    ctx.caller.clock.advance(to, real=read.real_now)
+    return await _told(ctx, read.instant, to, dry_run=True)
 
 
 async def _require_ready(ctx: Context) -> None:

@@ -19,6 +19,7 @@ from app.services.access import Context, Read, Registry, Scope, acting_in, unit_
 
 SCOPE_OF: Mapping[str, Scope] = {
     rows.CLOCK_ADVANCE: Scope.CLOCK,
+    rows.CLOCK_DRY_RUN: Scope.CLOCK,
     rows.FORK: Scope.SANDBOX,
     rows.SNAPSHOT: Scope.SANDBOX,
     rows.RESTORE: Scope.SANDBOX,
@@ -39,8 +40,10 @@ class JobPage:
     more: bool
 
 
-def begin(ctx: Context, read: Read, kind: str, asked: Mapping[str, Any]) -> tuple[Job, Step]:
-    """Ask for a job: the job, and the step that stores it."""
+def begin(ctx: Context, read: Read, kind: str, asked: Mapping[str, Any], *, of_world: bool = False) -> tuple[Job, Step]:
+    """Ask for a job: the job, and the step that stores it. `of_world`: over where the sandbox leaves its world."""
+    if of_world:
+        asked = {**asked, "world": str(ctx.caller.world_id)}
     job = Job(
         job_id=ctx.registry.new_id(read.real_now),
         sandbox_id=ctx.caller.sandbox_id,
@@ -145,6 +148,14 @@ class Progress:
         if not kept:
             raise CancelledError
 
+    async def require_world(self, ctx: Context) -> None:
+        """Make sure that the caller's world is the one that a job `of_world` was asked of; CancelledError if not."""
+        world_id = str(ctx.caller.world_id)
+        if self.job.asked.get("world", world_id) != world_id:
+            db = self.registry.db
+            await rows.finish(db, self.job, JobState.CANCELLED, real=await sandboxes.real_now(db))
+            raise CancelledError
+
     async def note(self, result: Mapping[str, Any]) -> None:
         """Keep what the answer will be, so that a process that takes the job over need not find it out again."""
         await rows.note(self.registry.db, self.job, result)
@@ -181,6 +192,8 @@ async def work_on_next(registry: Registry, handlers: Mapping[str, Handler]) -> b
         return True
     progress = Progress(registry, job, job.done, dict(job.counts or {}))
     try:
+        # asked for while a restore or reset was being committed, which has not seen it
+        await progress.require_world(ctx)
         finished = await handlers[job.kind](ctx, progress)
     except CancelledError:
         return True

@@ -33,6 +33,7 @@ _TROUBLE = 2.0
 
 HANDLERS: Mapping[str, Handler] = {
     kinds.CLOCK_ADVANCE: clocks.finish_advance,
+    kinds.CLOCK_DRY_RUN: clocks.finish_dry_run,
     kinds.FORK: worlds.finish_fork,
     kinds.SNAPSHOT: worlds.finish_snapshot,
     kinds.RESTORE: worlds.finish_restore,

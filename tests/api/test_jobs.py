@@ -39,7 +39,7 @@ def key_of(client: AsyncClient) -> str:
 async def asked(house: House, client: AsyncClient, **changes: object) -> str:
     """Have the clock advanced by a job, as a large move is."""
     registry: Registry = house.app.state.registry
-    about = {"from": "2026-12-01T06:00:00Z", "to": "2027-03-01T06:00:00Z", "dry_run": False} | changes
+    about = {"from": "2026-12-01T06:00:00Z", "to": "2027-03-01T06:00:00Z"} | changes
     job = await queued(await context_of(registry, key_of(client)), ADVANCE, about)
     return f"/v1/jobs/job_{job.job_id.hex}"
 
@@ -83,7 +83,7 @@ async def test_while_a_move_is_under_way_the_clock_is_advancing_and_not_moved_ag
     registry: Registry = house.app.state.registry
     ctx = await context_of(registry, key_of(client))
     real = (await ctx.read(rows.OF_KIND_UNDER_WAY, kind=ADVANCE)).real_now
-    job = await queued(ctx, ADVANCE, {"from": "2026-12-01T06:00:00Z", "to": "2026-12-02T06:00:00Z", "dry_run": False})
+    job = await queued(ctx, ADVANCE, {"from": "2026-12-01T06:00:00Z", "to": "2026-12-02T06:00:00Z"})
     # a worker has it, so that nobody else does it
     await rows.claim(registry.db, real=real, until=real.replace(year=real.year + 1))
     assert (await client.get("/v1/clock")).json()["state"] == "advancing"
@@ -103,7 +103,7 @@ async def test_while_a_move_is_under_way_the_clock_is_advancing_and_not_moved_ag
 async def test_jobs_are_listed_the_newest_first_and_only_ones_own(
     house: House, client: AsyncClient, new_tester: NewTester
 ) -> None:
-    paths = [await asked(house, client, dry_run=True) for _ in range(3)]
+    paths = [await asked(house, client) for _ in range(3)]
     page = (await client.get("/v1/jobs", params={"limit": 2})).json()
     assert [one["links"]["self"] for one in page["items"]] == [paths[2], paths[1]]
     rest = (await client.get("/v1/jobs", params={"limit": 2, "after": page["next"]})).json()
@@ -155,7 +155,7 @@ def test_every_kind_of_job_names_the_scope_that_it_is_asked_for_with() -> None:
 
 
 async def test_an_answer_is_held_while_a_client_prefers_to_wait(house: House, client: AsyncClient) -> None:
-    path = await asked(house, client, dry_run=True)
+    path = await asked(house, client)
     waiting = asyncio.create_task(client.get(path, headers={"Prefer": "respond-async, wait=20"}))
     job = await done(house, client, path)
     assert (await waiting).json() == job

@@ -5,13 +5,14 @@ from itertools import pairwise
 import pytest
 
 from app.db import sandboxes as rows
-from app.db.jobs import JobState
+from app.db.jobs import Job, JobState
 from app.domain.clock import Mode
 from app.domain.errors import Conflict, RuleViolation
 from app.services import cards, clocks, jobs
 from app.services import sandboxes as services_sandboxes
 from app.services.access import Context
 from app.services.clocks import DueOnTheWay, Target
+from app.worker import loop
 from tests.builders import DEMO_START, application, entry_at, intended, once, queued, utc
 from tests.conftest import NewContext
 
@@ -188,9 +189,70 @@ async def test_an_advance_past_the_ceiling_is_refused_at_the_field_that_asked_fo
     assert [fault.pointer for refusal in (to, by) for fault in refusal.value.faults] == ["/to", "/by"]
 
 
-async def test_a_reset_leaves_a_queued_move_of_the_clock_behind(ctx: Context) -> None:
-    job = await queued(ctx, clocks.ADVANCE, {"from": DEMO_START.isoformat(), "to": None, "dry_run": False})
+@pytest.mark.parametrize("kind", [clocks.ADVANCE, clocks.DRY_RUN])
+async def test_a_reset_leaves_a_queued_move_of_the_clock_behind(ctx: Context, kind: str) -> None:
+    job = await queued(ctx, kind, {"from": DEMO_START.isoformat(), "to": None})
     await services_sandboxes.reset(ctx)
     after = await ctx.reloaded()
     assert (await jobs.show(after, job.job_id)).state is JobState.CANCELLED
     assert await clocks.show(after) == clocks.Time(now=DEMO_START, mode=Mode.FROZEN, speed=1)
+
+
+# Large moves ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a job do whatever makes anything due."""
+    monkeypatch.setattr(clocks, "_DUES_AT_ONCE", 0)
+
+
+async def asked(ctx: Context, *, by: timedelta | None = None, dry_run: bool = False) -> Job:
+    answer = await clocks.advance(ctx, Target(by=by, dry_run=dry_run), once())
+    assert isinstance(answer, tuple)
+    return answer[0]
+
+
+async def over(ctx: Context, job: Job) -> Job:
+    while not jobs.is_over(job):
+        await loop.next_job(ctx.registry)
+        job = await jobs.show(ctx, job.job_id)
+    return job
+
+
+@pytest.mark.usefixtures("everything_is_large")
+async def test_a_large_dry_run_keeps_nobody_from_moving_the_clock(ctx: Context) -> None:
+    await cards.issue(ctx, application(), once())
+    dry = await asked(ctx, by=timedelta(days=30), dry_run=True)
+    assert dry.kind == clocks.DRY_RUN
+    assert (await clocks.show(ctx)).advancing is False
+    await set_clock(ctx, Mode.FROZEN, "2026-12-05 06:00")
+    wet = await over(ctx, await asked(await ctx.reloaded(), by=timedelta(days=30)))
+    assert wet.state is JobState.DONE
+    assert (await clocks.show(ctx)).now == utc("2027-01-04 06:00")
+
+
+@pytest.mark.usefixtures("everything_is_large")
+@pytest.mark.parametrize("target", [timedelta(days=30), None])
+async def test_a_large_dry_run_tells_the_same_as_a_small_one(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, target: timedelta | None
+) -> None:
+    await cards.issue(ctx, application(), once())
+    monkeypatch.setattr(clocks, "_FACTS_AT_ONCE", 0)  # whose facts are still to be thought about
+    job = await over(ctx, await asked(ctx, by=target, dry_run=True))
+    assert (await clocks.show(ctx)).now == DEMO_START
+    assert (job.done, job.total) == (1, 1)
+    monkeypatch.undo()
+    assert job.result == clocks.as_answer(await advance(ctx, by=target, dry_run=True))
+
+
+@pytest.mark.usefixtures("everything_is_large")
+async def test_a_dry_run_is_told_from_where_the_clock_is_by_then(ctx: Context) -> None:
+    await cards.issue(ctx, application(), once())
+    dry = [await asked(ctx, by=timedelta(days=days), dry_run=True) for days in (20, 30)]
+    await set_clock(ctx, Mode.FROZEN, "2026-12-25 06:00")
+    refused, told = [await over(ctx, job) for job in dry]
+    assert refused.problem is not None
+    assert refused.problem["code"] == "clock-backwards"
+    assert told.result is not None
+    assert (told.result["from"], told.result["due"]["total"]) == ("2026-12-25T06:00:00Z", 0)

@@ -431,7 +431,7 @@ async def test_no_restore_while_the_clock_is_on_its_way(ctx: Context) -> None:
     snapshot = await snapshot_of(ctx)
     real = await rows.real_now(ctx.db)
     values = {"job_id": ctx.registry.new_id(real), "sandbox_id": ctx.caller.sandbox_id, "kind": clocks.ADVANCE}
-    far = {"from": "2026-12-01T06:00:00+00:00", "to": "2026-12-02T06:00:00+00:00", "dry_run": True}
+    far = {"from": "2026-12-01T06:00:00+00:00", "to": "2026-12-02T06:00:00+00:00"}
     moving = values | {"state": "queued", "actor": "test", "asked": far, "created_at": real}
     await ctx.db.run(jobs_table.insert().values(moving))
     with pytest.raises(Conflict, match="clock-advancing"):
