@@ -94,7 +94,8 @@ async def fork(
     """The job's `result` is the fork, as if it had been made anew, with counts of what was `copied`.
 
     Its clock is frozen at the very instant of the copy, whatever the clock of the origin does. Rules come along, your
-    own ones too; keys, webhooks and answers kept for repetition do not. A fork ends no later than its origin. `key`
+    own ones too; keys, webhooks and answers kept for repetition do not. A fork ends no later than its origin; at most
+    ten descend from one sandbox at a time, forks of forks among them. `key`
     may do what the key that asked may: the job shows it for 24 hours of real time, to keys of the origin that may do as
     much, and then null. A repeat under the `Idempotency-Key` is answered with the same job, so whoever lost the first
     answer still gets at the key.

@@ -64,6 +64,8 @@ class Sandbox:
     created_at: datetime
     expires_at: datetime | None
     forked_from: UUID | None = None
+    root_id: UUID | None = None
+    """The sandbox that it descends from, fork of fork; None of one that is no fork."""
 
 
 _CLOCK = (sandboxes.c.clock_mode, sandboxes.c.anchor_real, sandboxes.c.anchor_sim, sandboxes.c.speed)
@@ -241,6 +243,7 @@ def _sandbox(row: Row) -> Sandbox:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         forked_from=row["forked_from"],
+        root_id=row["root_id"],
     )
 
 
@@ -291,6 +294,7 @@ _ADD = insert(sandboxes).values(
     expires_at=bindparam("expires_at"),
     drafts=bindparam("drafts"),
     forked_from=bindparam("forked_from"),
+    root_id=bindparam("root_id"),
 )
 
 
@@ -306,6 +310,7 @@ async def add(unit: Session, sandbox: Sandbox) -> None:
         expires_at=sandbox.expires_at,
         drafts=" ".join(sorted(sandbox.drafts)),
         forked_from=sandbox.forked_from,
+        root_id=sandbox.root_id,
         **clock_columns(sandbox.clock),
     )
 

@@ -83,9 +83,10 @@ sandboxes = Table(
         comment="rows switched on, with a space",
     ),
     Column("forked_from", Uuid, comment="sandbox; it may be gone"),
+    Column("root_id", Uuid, comment="sandbox that a fork of forks descends from; it may be gone"),
     CheckConstraint("clock_mode IN ('system', 'frozen', 'running')", name="clock_mode"),
     CheckConstraint("speed BETWEEN 1 AND 100000", name="speed"),
-    Index("ix_sandboxes_forked_from", "forked_from"),  # how many forks of one live
+    Index("ix_sandboxes_root_id", "root_id"),  # how many live that descend from one
 )
 
 snapshots = Table(

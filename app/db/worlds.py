@@ -263,11 +263,19 @@ async def set_back(unit: Session, snapshot: Snapshot, clock: Clock) -> None:
 
 # Quotas --------------------------------------------------------------------------------------------------------------
 
+_DESCENDS = sandboxes.c.root_id == bindparam("root", type_=Uuid())
+_OLDEST = (
+    select(sandboxes.c.sandbox_id)
+    .where(or_(_DESCENDS, sandboxes.c.sandbox_id == bindparam("root", type_=Uuid())))
+    .order_by(sandboxes.c.sandbox_id)
+    .limit(1)
+    .with_for_update()
+)
 _FORKS = (
     select(func.count().label("count"))
     .select_from(sandboxes)
     .where(
-        sandboxes.c.forked_from == bindparam("origin", type_=Uuid()),
+        _DESCENDS,
         or_(sandboxes.c.expires_at.is_(None), sandboxes.c.expires_at > RealNow()),
     )
 )
@@ -280,9 +288,17 @@ _CARDS = select(func.count().label("count")).select_from(
 )
 
 
-async def count_forks(db: Session, origin: UUID) -> int:
-    """Count the forks of a sandbox that live."""
-    (row,) = await db.all(_FORKS, origin=origin)
+async def lock_family(unit: Session, root: UUID) -> None:
+    """Keep others from adding to the forks of a sandbox, and to theirs, until the transaction ends.
+
+    The root may be gone: the oldest that is left stands for all.
+    """
+    await unit.one(_OLDEST, root=root)
+
+
+async def count_forks(db: Session, root: UUID) -> int:
+    """Count the forks of a sandbox that live, and the forks of forks."""
+    (row,) = await db.all(_FORKS, root=root)
     return int(row["count"])
 
 

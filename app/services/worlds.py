@@ -33,7 +33,7 @@ from app.services.sandboxes import new_key, store_key
 ACCEPTED = 202
 _MOST_SNAPSHOTS = 10
 _MOST_FORKS = 10
-"""Of one sandbox, and living: a copy takes as much room as its world, for as long as it is there."""
+"""Of one sandbox, the forks of its forks among them, and living: a copy takes as much room as its world."""
 _MOST_CARDS = 100_000
 """In the world of a sandbox that expires, which in demo mode anybody may make: more is for the operator to allow."""
 _BEAT = 10.0
@@ -100,12 +100,16 @@ async def _require_possible(ctx: Context, sandbox: Sandbox, kind: str, asked: Ma
 
 async def _require_room(db: Session, sandbox: Sandbox, kind: str, name: str) -> None:
     if kind == FORK:
-        _refuse_above(_MOST_FORKS, "forks", await worlds.count_forks(db, sandbox.sandbox_id) + 1)
+        _refuse_above(_MOST_FORKS, "forks", await worlds.count_forks(db, _root(sandbox)) + 1)
         return
     there = await worlds.every_snapshot(db, sandbox.sandbox_id)
     if name in {one.name for one in there}:
         raise Conflict("snapshot-name-taken", extra={"name": name})
     _refuse_above(_MOST_SNAPSHOTS, "snapshots", len(there) + 1)
+
+
+def _root(sandbox: Sandbox) -> UUID:
+    return sandbox.root_id or sandbox.sandbox_id
 
 
 def _refuse_above(most: int, quota: str, count: int) -> None:
@@ -208,13 +212,14 @@ async def _origin(unit: Session, job: Job, *, locked: bool = False) -> Sandbox:
 async def _published(ctx: Context, progress: Progress, copy: _Copy) -> AsyncIterator[tuple[Session, Sandbox]]:
     """Open the transaction in which somebody comes to point to a copy; where that fails nobody can open the copy.
 
-    The sandbox is locked before its job, as whoever deletes it does.
+    The sandbox is locked before its job, as whoever deletes it does; before it, all that are counted with it.
     """
     total = sum(copy.copied.values())
     progress.counts.update(copy.copied)
     try:
         await progress.keep(total, total)
         async with ctx.db.transaction() as unit:
+            await worlds.lock_family(unit, _root(copy.origin))
             yield unit, await _origin(unit, progress.job, locked=True)
     except (jobs.CancelledError, Refusal):
         await sandboxes.shred(ctx.db, copy.world_id)
@@ -239,6 +244,7 @@ async def finish_fork(ctx: Context, progress: Progress) -> Finished:
             clock=Clock(mode=Mode.FROZEN, anchor_real=real, anchor_sim=copy.instant),
             created_at=real,
             forked_from=origin.sandbox_id,
+            root_id=_root(origin),
         )
         await sandboxes.add(unit, made)
         await store_in(

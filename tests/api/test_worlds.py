@@ -204,7 +204,7 @@ async def quota_exceeded(desk: Desk) -> list[Response]:
         forks.append(UUID(made["id"][4:]))
     for one in forks:
         statement = update(sandboxes_table).where(sandboxes_table.c.sandbox_id == one)
-        await registry.db.run(statement.values(forked_from=UUID(origin[4:])))
+        await registry.db.run(statement.values(root_id=UUID(origin[4:])))
     return [
         await desk.client.post("/v1/sandboxes/current/snapshots", json={"name": "one more"}),
         await desk.client.post("/v1/sandboxes/current/fork", json=NAME),

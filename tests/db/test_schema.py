@@ -2,20 +2,32 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Connection, ForeignKeyConstraint, create_engine, inspect, make_url, text
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    ForeignKeyConstraint,
+    create_engine,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db import schema
 from app.db.databases import connect
 from app.db.schema import SchemaNotAtHeadError
-from app.db.tables import metadata
+from app.db.tables import metadata, sandboxes, worlds
 from tests.conftest import NewPostgreSQL, opened
 
 
@@ -92,6 +104,28 @@ def test_the_migrations_can_be_taken_back_and_applied_again(empty_url: str) -> N
     assert left == ["alembic_version"]
     schema.upgrade(empty_url)
     assert on_connection(empty_url, differences) == []
+
+
+def test_forks_that_were_there_before_find_their_root(empty_url: str) -> None:
+    command.upgrade(schema._config(empty_url), "0006")  # noqa: SLF001
+    family = {1: None, 2: 1, 3: 2, 4: 3, 6: 5, 7: 6}  # the fifth is gone
+    then = datetime(2026, 12, 1, tzinfo=UTC)
+    clock = {"clock_mode": "frozen", "anchor_real": then, "anchor_sim": then, "speed": 1}
+    rules = {"name": "x", "policy": "ru", "epoch": 1, "created_at": then}
+
+    def add(connection: Connection) -> None:
+        for number, origin in family.items():
+            world_id, forked_from = UUID(int=100 + number), origin and UUID(int=origin)
+            connection.execute(insert(worlds).values(world_id=world_id, created_at=then))
+            names = {"sandbox_id": UUID(int=number), "world_id": world_id, "forked_from": forked_from}
+            connection.execute(insert(sandboxes).values(**names, **clock, **rules))
+        connection.commit()
+
+    on_connection(empty_url, add)
+    schema.upgrade(empty_url)
+    asked = select(sandboxes.c.sandbox_id, sandboxes.c.root_id)
+    found = on_connection(empty_url, lambda connection: connection.execute(asked).all())
+    assert {one.int: root and root.int for one, root in found} == {1: None, 2: 1, 3: 1, 4: 1, 6: 5, 7: 5}
 
 
 async def test_a_migrated_database_is_at_head(database_url: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,8 @@ from sqlalchemy import Integer, Table, Uuid, bindparam, func, select, text, upda
 
 from app.db import jobs as job_rows
 from app.db import sandboxes as rows
+from app.db import worlds as world_rows
+from app.db.engine import Session
 from app.db.jobs import Job, JobState
 from app.db.tables import (
     cards as cards_table,
@@ -611,7 +614,6 @@ async def test_ten_forks_live(ctx: Context) -> None:
     with pytest.raises(Conflict) as refusal:
         await worlds.fork(ctx, None, "11", once())
     assert (refusal.value.code, refusal.value.extra) == ("quota-exceeded", {"quota": "forks", "most": "10"})
-    await forked(forks[0])  # its own forks are counted apart
     await sandboxes.delete(forks[1])
     expired = update(sandboxes_table).where(sandboxes_table.c.sandbox_id == forks[2].caller.sandbox_id)
     await ctx.db.run(expired.values(expires_at=await rows.real_now(ctx.db)))
@@ -619,6 +621,55 @@ async def test_ten_forks_live(ctx: Context) -> None:
     await forked(ctx, "12")
     with pytest.raises(Conflict, match="quota-exceeded"):
         await worlds.fork(ctx, None, "13", once())
+
+
+async def test_forks_of_forks_count_where_the_first_was_made_though_that_is_gone(ctx: Context) -> None:
+    chain = [ctx]
+    for number in range(5):
+        chain.append(await forked(chain[-1], f"{number}"))
+    for number in range(5):
+        await forked(chain[1], f"beside {number}")
+    await sandboxes.delete(chain[2])
+    await forked(chain[5], "in its place")
+    await sandboxes.delete(chain[0])
+    for one in chain[1], chain[3], chain[5]:
+        with pytest.raises(Conflict) as refusal:
+            await worlds.fork(one, None, "one more", once())
+        assert (refusal.value.code, refusal.value.extra) == ("quota-exceeded", {"quota": "forks", "most": "10"})
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+async def test_forks_of_one_family_that_are_made_at_once_are_counted_together(
+    ctx: Context, other_worker: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = world_rows.count_forks
+
+    async def count_and_wait(db: Session, root: UUID) -> int:
+        counted = await count(db, root)
+        await asyncio.sleep(0.2)
+        return counted
+
+    monkeypatch.setattr(world_rows, "count_forks", count_and_wait)
+    children = [await forked(ctx, f"{number}") for number in range(9)]
+    asked = [await worlds.fork(one, None, "the last", once()) for one in (children[0], children[1])]
+    mine, theirs = await both_claimed(ctx, *asked)
+    ends = await asyncio.gather(
+        worlds.finish_fork(children[0], mine),
+        worlds.finish_fork(
+            await context_of(other_worker.registry, children[1].key), replace(theirs, registry=other_worker.registry)
+        ),
+        return_exceptions=True,
+    )
+    assert [type(end) for end in ends].count(Conflict) == 1
+
+
+async def both_claimed(ctx: Context, *asked: tuple[Job, bool]) -> list[Progress]:
+    real, found = await rows.real_now(ctx.db), dict[UUID, Job]()
+    while not found.keys() >= {job.job_id for job, _ in asked}:
+        taken = await job_rows.claim(ctx.db, real=real, until=real + timedelta(minutes=5))
+        assert taken is not None
+        found[taken.job_id] = taken
+    return [Progress(ctx.registry, found[job.job_id], 0) for job, _ in asked]
 
 
 _MANY = text(
