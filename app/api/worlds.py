@@ -187,7 +187,8 @@ async def restore(
     """The job's `result` is the sandbox on a copy of the snapshot's world, with counts of what was `copied`.
 
     Its clock is frozen at the snapshot's instant and the rules of then are in force. The world that it leaves is
-    destroyed, keys of callers stay, and the snapshot stays to be restored again.
+    destroyed, keys of callers stay, and the snapshot stays to be restored again. Webhooks stay too: what was told
+    before the snapshot is still delivered under the same identifier, what was told since is not.
     """
     once = await attempt(request, "restoreSnapshot")
     job, again = await worlds.restore(context(request), _id_of(sandbox), UUID(body.snapshot[4:]), once)

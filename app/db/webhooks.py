@@ -6,11 +6,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Text, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from app.db.engine import Row, Session
 from app.db.scoped import SANDBOX, in_sandbox
-from app.db.tables import worlds
+from app.db.tables import feed, worlds
 from app.db.types import Instant, Json
 from app.db.webhook_tables import deliveries, webhooks
 from app.domain.webhooks import DeliveryState, DisabledReason, EndpointState
@@ -143,24 +156,45 @@ async def set_secrets(unit: Session, sandbox_id: UUID, webhook_id: UUID, secrets
 
 _TO_WORLD = bindparam("to_world_id", type_=worlds.c.world_id.type)
 _OF_SANDBOX = bindparam("of_sandbox_id", type_=webhooks.c.sandbox_id.type)
+_FED = select(worlds.c.fed).where(worlds.c.world_id == _TO_WORLD).scalar_subquery()
+_LEFT, _FOUND = feed.alias("left_behind"), feed.alias("found_again")
+_TOLD_BY_BOTH = exists(
+    select(literal_column("1"))
+    .select_from(_LEFT.join(_FOUND, and_(_FOUND.c.position == _LEFT.c.position, _FOUND.c.fact_id == _LEFT.c.fact_id)))
+    .where(
+        _LEFT.c.world_id == webhooks.c.world_id,
+        _FOUND.c.world_id == _TO_WORLD,
+        # of an endpoint that has had no event yet, the first
+        _LEFT.c.position == case((webhooks.c.position > 0, webhooks.c.position), else_=1),
+    )
+)
 _MOVE = (
     update(webhooks)
     .where(webhooks.c.sandbox_id == _OF_SANDBOX)
-    .values(
-        world_id=_TO_WORLD,
-        position=select(worlds.c.fed).where(worlds.c.world_id == _TO_WORLD).scalar_subquery(),
-    )
+    .values(world_id=_TO_WORLD, position=case((_TOLD_BY_BOTH, webhooks.c.position), else_=_FED))
 )
 _DROP = delete(deliveries).where(
-    literal_column("state = 'pending'"),
+    literal_column("deliveries.state = 'pending'"),
     deliveries.c.webhook_id.in_(select(webhooks.c.webhook_id).where(webhooks.c.sandbox_id == _OF_SANDBOX)),
+    ~exists(
+        select(literal_column("1"))
+        .select_from(feed)
+        .where(
+            feed.c.world_id == _TO_WORLD,
+            feed.c.position == deliveries.c.position,
+            feed.c.fact_id == deliveries.c.fact_id,
+        )
+    ),
 )
 
 
 async def move_along(unit: Session, sandbox_id: UUID, world_id: UUID) -> None:
-    """Go on at the end of another world's feed; what was still to be delivered of the old one is dropped."""
+    """Go on where another world's feed is the same as this one's up to an endpoint's place, else at its end.
+
+    What was still to be delivered is, where the other world tells of it too; the rest is dropped.
+    """
     await unit.run(_MOVE, of_sandbox_id=sandbox_id, to_world_id=world_id)
-    await unit.run(_DROP, of_sandbox_id=sandbox_id)
+    await unit.run(_DROP, of_sandbox_id=sandbox_id, to_world_id=world_id)
 
 
 # Deliveries, as their owner sees them --------------------------------------------------------------------------------

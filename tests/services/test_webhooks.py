@@ -1,24 +1,29 @@
 """Endpoints of a sandbox: who sees them, how their secrets are kept, and what is remembered of deliveries."""
 
 import asyncio
+import json
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import select, update
 
+from app.db.jobs import Job
 from app.db.sandboxes import real_now
 from app.db.webhook_tables import deliveries as deliveries_table
 from app.db.webhook_tables import webhooks as table
 from app.domain.errors import Conflict, NotFound, RuleViolation
 from app.domain.events import FactKind
-from app.domain.webhooks import Attempt as Try
+from app.domain.webhooks import Attempt as Tried
 from app.domain.webhooks import DeliveryState, EndpointState, Pace
-from app.services import cards, deliveries, sandboxes, webhooks
+from app.services import cards, deliveries, events, jobs, sandboxes, webhooks, worlds
 from app.services.access import Context
 from app.services.idempotency import Attempt
 from app.services.webhooks import NewSecret, signing
+from app.worker import loop
 from tests.builders import application, attempt, context_of, once
 from tests.conftest import NewContext
 
@@ -239,7 +244,7 @@ async def tried(ctx: Context, hook: NewSecret, *statuses: int) -> list[UUID]:
     for status in statuses:
         events.append((await webhooks.test(ctx, hook.webhook.webhook_id)).fact_id)
         (message,) = await deliveries.claim(ctx.registry, hook.webhook.webhook_id, limit=1, lease=timedelta(seconds=9))
-        tried = Try(at=message.at, status=status, error=None, took_ms=5)
+        tried = Tried(at=message.at, status=status, error=None, took_ms=5)
         await deliveries.settle(ctx.registry, message, tried, _PACE)
     return events
 
@@ -318,3 +323,86 @@ async def test_what_is_of_a_world_left_behind_is_not_sent_again(ctx: Context) ->
     await issued(await context_of(ctx.registry, ctx.key), "FA0000002")
     await made(ctx, hook)
     assert await history(ctx, hook) == [1]
+
+
+# Another world -------------------------------------------------------------------------------------------------------
+
+
+async def snapshot_of(ctx: Context) -> UUID:
+    job, _ = await worlds.take_snapshot(ctx, None, "then", once())
+    result = await over(ctx, job)
+    return UUID(result["id"][4:])
+
+
+async def restored(ctx: Context, snapshot: UUID) -> Context:
+    await over(ctx, (await worlds.restore(ctx, None, snapshot, once()))[0])
+    return await ctx.reloaded()
+
+
+async def over(ctx: Context, job: Job) -> Mapping[str, Any]:
+    while not jobs.is_over(job):
+        await loop.next_job(ctx.registry)
+        job = await jobs.show(ctx, job.job_id)
+    assert job.result is not None, job.problem
+    return job.result
+
+
+async def sent(ctx: Context, hook: NewSecret) -> list[int]:
+    """Deliver whatever is due; tells the places of the events."""
+    lease = timedelta(minutes=1)
+    claimed = await deliveries.claim(ctx.registry, hook.webhook.webhook_id, limit=100, lease=lease)
+    for message in claimed:
+        tried = Tried(at=message.at, status=200, error=None, took_ms=1)
+        await deliveries.settle(ctx.registry, message, tried, Pace())
+    return sorted(json.loads(message.body)["position"] for message in claimed)
+
+
+async def test_after_a_restore_what_was_told_before_the_snapshot_is_still_delivered(ctx: Context) -> None:
+    before, lagging = await hooked(ctx), await hooked(ctx)
+    await issued(ctx, "FA0000001")
+    await made(ctx, before, lagging)
+    assert await sent(ctx, before) == [1]
+    await issued(ctx, "FA0000002")
+    await issued(ctx, "FA0000003")
+    await made(ctx, before)  # and the other lags behind
+    snapshot = await snapshot_of(ctx)
+    later = await hooked(ctx)
+    await issued(ctx, "FA0000004")
+    await made(ctx, before, later)
+    assert (await history(ctx, before), await history(ctx, lagging)) == ([4, 3, 2, 1], [1])
+    ctx = await restored(ctx, snapshot)
+    await webhooks.test(ctx, before.webhook.webhook_id)
+    await made(ctx, before, lagging, later)
+    assert await history(ctx, before, DeliveryState.PENDING) == [None, 3, 2]
+    assert await history(ctx, lagging, DeliveryState.PENDING) == [3, 2, 1]
+    assert await history(ctx, later) == []
+    facts = {row["position"]: row["fact_id"] for row in (await events.page(ctx, after=0, kinds=(), limit=9)).items}
+    page = await webhooks.deliveries(ctx, lagging.webhook.webhook_id, state=None, after=None, limit=9)
+    assert {one.position: one.fact_id for one in page.items} == facts
+    await issued(ctx, "FA0000005")
+    await made(ctx, before, lagging, later)
+    assert await sent(ctx, lagging) == [1, 2, 3, 4]
+    assert await history(ctx, later) == [4]
+
+
+async def test_a_restore_of_a_world_that_was_left_delivers_nothing_again(ctx: Context) -> None:
+    hook, idle = await hooked(ctx), await hooked(ctx, URL, FactKind.STAY_ENDED)
+    for number in range(3):
+        await issued(ctx, f"FA000000{number}")
+    await made(ctx, hook, idle)
+    assert await sent(ctx, hook) == [1, 2, 3]
+    snapshot = await snapshot_of(ctx)
+    await sandboxes.reset(ctx)
+    ctx = await restored(await ctx.reloaded(), snapshot)
+    await made(ctx, hook, idle)
+    assert await sent(ctx, hook) == []
+    await sandboxes.reset(ctx)
+    ctx = await ctx.reloaded()
+    await issued(ctx, "FA0000009")
+    await made(ctx, hook, idle)
+    ctx = await restored(ctx, snapshot)
+    await made(ctx, hook, idle)
+    assert await history(ctx, hook, DeliveryState.PENDING) == []
+    await issued(ctx, "FA0000009")
+    await made(ctx, hook)
+    assert await sent(ctx, hook) == [4]
