@@ -12,7 +12,7 @@ import pytest
 from app.db import jobs as job_rows
 from app.db import sandboxes as rows
 from app.db.engine import Row
-from app.db.jobs import UNDER_WAY, Job, JobState
+from app.db.jobs import RESTORE, UNDER_WAY, Job, JobState
 from app.services import announcing, cards, clocks, events, jobs, sandboxes, worlds
 from app.services.access import Context
 from app.services.clocks import Target
@@ -99,9 +99,9 @@ async def test_a_restore_at_any_moment_of_a_move_leaves_the_restored_world_as_it
     ctx, snapshot = lived
     then = await told(ctx)
     asked = {"snapshot": str(snapshot)}  # as if it had been asked for in the moment before the move was stored
-    restore = await queued(ctx, worlds.RESTORE, asked) if restore_first else None
+    restore = await queued(ctx, RESTORE, asked) if restore_first else None
     move = await moving(ctx)
-    restore = restore or await queued(ctx, worlds.RESTORE, asked)
+    restore = restore or await queued(ctx, RESTORE, asked)
     mine = await taken(ctx, restore, move)
 
     async def restored() -> None:
