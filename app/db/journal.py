@@ -65,6 +65,7 @@ _OWNED = facts.alias("owned")
 OF_TRAVELLER = in_sandbox(
     select(
         facts.c.fact_id,
+        facts.c.kind,
         facts.c.card_number,
         facts.c.card_version,
         facts.c.occurred_at,
@@ -198,6 +199,7 @@ def recorded(row: Row) -> Recorded:
     """Read back of a fact what tells the past."""
     return Recorded(
         fact_id=row["fact_id"],
+        kind=FactKind(row["kind"]),
         occurred_at=row["occurred_at"],
         recorded_at=row["recorded_at"],
         corrects=row["corrects"],

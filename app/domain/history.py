@@ -16,6 +16,8 @@ from app.domain.grounds import latest
 from app.domain.policy import Policy
 from app.domain.presence import Stay
 
+_ENDS = (FactKind.ENTERED, FactKind.DEPARTED)
+"""What tells of the two ends of a stay."""
 _NAMES = dict.fromkeys(one.name for one in fields(Card))
 
 
@@ -74,12 +76,13 @@ def replay(facts: Iterable[Changes]) -> Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What is read back of a fact to tell the past: when it happened, and which fact it corrects.
+    """What is read back of a fact to tell the past: what it tells, when that happened, and which fact it corrects.
 
     `personal` has those parts of the personal part that the fact set, by name, as JSON values.
     """
 
     fact_id: UUID
+    kind: FactKind
     occurred_at: datetime
     recorded_at: datetime
     corrects: UUID | None
@@ -91,9 +94,11 @@ def past(facts: Sequence[Recorded], *, as_of: datetime | None, known_at: datetim
     """Choose the facts, oldest first, that make the card as it was at `as_of` by what was known at `known_at`.
 
     A fact and all that correct it, directly or not, hold from the instant that the last of them tells; what was told
-    later than the fact that is corrected, and is corrected with it, from when that held. An entry may lie before its
-    card was made out, and what the card says is true of it then. Empty when nothing had happened yet. Facts that set
-    nothing, as announcements, are left out, and of the others what they had not set by then.
+    later than the fact that is corrected, and is corrected with it, from when that held. A card has one entry and one
+    exit: what tells of it later corrects what told of it before. An entry may lie before its card was made out, and
+    what the card says is true of it then; but before a duplicate was made out there was the original. Empty when
+    nothing had happened yet. Facts that set nothing, as announcements, are left out, and of the others what they had
+    not set by then.
     """
     known = [
         one for one in facts if (one.changes or one.personal) and (known_at is None or one.recorded_at <= known_at)
@@ -108,10 +113,18 @@ def _happened(known: Sequence[Recorded]) -> dict[UUID, datetime]:
     """Tell since when each fact holds: what the last correction says, and the first fact whenever anything does."""
     roots: dict[UUID, UUID] = {}
     told: dict[UUID, datetime] = {}
+    ends: dict[FactKind, UUID] = {}
     for one in known:
-        root = roots.get(one.corrects, one.corrects) if one.corrects else one.fact_id
+        if one.kind in _ENDS:
+            root = ends.setdefault(one.kind, one.fact_id)
+        else:
+            root = roots.get(one.corrects, one.corrects) if one.corrects else one.fact_id
         roots[one.fact_id], told[root] = root, one.occurred_at
-    told[roots[known[0].fact_id]] = min(told.values())
+    if len(ends) == len(_ENDS):  # an exit that never was, was none before the entry either
+        entered, left = (ends[kind] for kind in _ENDS)
+        told[left] = max(told[entered], told[left])
+    if "replaces" not in known[0].changes:
+        told[roots[known[0].fact_id]] = min(told.values())
     return {fact_id: told[root] for fact_id, root in roots.items()}
 
 
@@ -162,7 +175,7 @@ class _Then:
         since: dict[str | int, datetime] = {number: max(at, self._since.get(number, at)) for number in grounds}
         resting_at = max(since.values(), default=at)
         for name in {*one.changes, *one.personal} - {"version", "grounds"}:
-            if one.corrects is None:
+            if one.corrects is None or one.kind in _ENDS:
                 since[name] = at
             else:  # basis and purpose are those of a ground
                 resting = resting_at if name in {"basis", "purpose"} else at

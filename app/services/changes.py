@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from app.db import cards as rows
-from app.db import journal, people
 from app.db import particulars as sealed_json
+from app.db import people
 from app.db.engine import Row
 from app.db.tables import cards, documents
 from app.db.write import Step, added, changed
@@ -36,7 +36,7 @@ from app.domain.history import fact
 from app.domain.identity import BirthDate, Document, person_key
 from app.domain.transitions import Action, next_state
 from app.policies import reference
-from app.services import joining
+from app.services import duplicates, joining
 from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.cards import Shown, version_of
 from app.services.documents import (
@@ -199,7 +199,7 @@ async def _facts(
     before, facts = held.card, []
     told: Sequence[Row] = ()
     if any(part.corrects for part in done.parts):
-        told = (await ctx.read(journal.OF_CARD, number=held.card.number, version=held.card.version)).rows
+        told = await duplicates.told_of(ctx, held.card)
     for part, fact_id in zip(done.parts, ids, strict=True):
         one = fact(
             part.kind,

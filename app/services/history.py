@@ -24,11 +24,11 @@ from app.domain.history import (
     replay,
     stays_of_past,
 )
-from app.services import policies
+from app.services import duplicates, policies
 from app.services.access import Context, Read, unit_of_work
 from app.services.cards import FORGOTTEN, Shown
+from app.services.duplicates import LATEST
 
-_LATEST = 2**31 - 1
 _OF_RECORDS = frozenset({FactKind.MERGED, FactKind.UNMERGED})
 
 
@@ -93,7 +93,8 @@ async def at(ctx: Context, text: str, *, as_of: datetime | None, known_at: datet
     for name, instant in (("as_of", as_of), ("known_at", known_at)):
         if instant is not None and instant > read.instant:
             raise violation(f"/{name}", "in-the-future")
-    facts = _with_personal(ctx, read.rows)
+    told = read.rows if as_of is None else await duplicates.told_until(ctx, read.rows, as_of)
+    facts = _with_personal(ctx, told)
     known = past(facts, as_of=None, known_at=known_at)
     chosen = past(facts, as_of=as_of, known_at=known_at)
     if not chosen:
@@ -101,9 +102,7 @@ async def at(ctx: Context, text: str, *, as_of: datetime | None, known_at: datet
     card, clear = card_of_past(chosen), _clear(personal_of_past(chosen))
     if as_of is not None:
         left_out = {one.fact_id for one in known} - {one.fact_id for one in chosen}
-        if clear is not None and (
-            chosen != known[: len(chosen)] or any(_reaches_back(row, left_out) for row in read.rows)
-        ):
+        if clear is not None and (chosen != known[: len(chosen)] or any(_reaches_back(row, left_out) for row in told)):
             card = await _judged(ctx, card, clear, known, as_of=as_of, known_at=known_at)
         card = on_its_day(card, as_of)
     return Shown(card, clear or FORGOTTEN, as_of or known_at or read.instant)
@@ -115,19 +114,15 @@ def _reaches_back(row: Row, left_out: Collection[UUID]) -> bool:
 
 
 def _with_personal(ctx: Context, rows: Sequence[Row]) -> list[Recorded]:
-    """Read facts back with what each set of the personal part.
-
-    Of the facts of one version the first carries it sealed, whichever set it: that is the one that corrects what was
-    applied with, where there is such a one.
-    """
-    setters = {row["card_version"]: row["fact_id"] for row in rows if row["corrects"] == rows[0]["fact_id"]}
+    """Read facts back with what each set of the personal part."""
     former: dict[str, Any] = {}
     personal: dict[UUID, dict[str, Any]] = {}
     for row in rows:
         if (opened := _opened(ctx, row)) is not None:
             whole = json.loads(opened)
-            set_anew = {part: value for part, value in whole.items() if part not in former or former[part] != value}
-            personal[setters.get(row["card_version"]) or row["fact_id"]] = set_anew
+            personal[row["fact_id"]] = {
+                part: value for part, value in whole.items() if part not in former or former[part] != value
+            }
             former = whole
     return [replace(journal.recorded(row), personal=personal.get(row["fact_id"], {})) for row in rows]
 
@@ -159,7 +154,7 @@ async def _judged(
 
 
 async def _facts(ctx: Context, number: str) -> Read:
-    read = await ctx.read(journal.OF_CARD, number=number, version=_LATEST)
+    read = await ctx.read(journal.OF_CARD, number=number, version=LATEST)
     if not read.rows:
         raise NotFound("card-not-found")
     return read

@@ -30,3 +30,8 @@ async def test_three_stays_come_of_their_crossings_in_any_order(
         assert answer.status_code == 201, answer.text
     told = [(await client.get(f"/v1/cards/{number}")).json() for number in numbers]
     assert [(one["entered"]["on"], one["left"]["on"]) for one in told] == STAYS
+    for day in (day for stay in STAYS for day in stay):  # the first is inside from the morning, the second has left
+        then = {"as_of": f"{day}T10:00:00Z"}
+        answers = [(await client.get(f"/v1/cards/{number}", params=then)).json() for number in numbers]
+        inside = [one["number"] for one in answers if one.get("status") == "active"]
+        assert inside == [number for number, stay in zip(numbers, STAYS, strict=True) if stay[0] == day], then

@@ -140,6 +140,50 @@ async def test_what_was_paid_for_ahead_is_shown_from_its_day_on(client: AsyncCli
     assert (known["basis"], len(known["grounds"])) == ("patent", 2)
 
 
+async def with_a_duplicate(client: AsyncClient) -> tuple[str, str]:
+    """A stay from 10 November on, the card lost on the 20th; gives the original's number and the duplicate's."""
+    original = await came(client, at=morning("2026-11-10"))
+    return original, await duplicate_of(client, original)
+
+
+async def duplicate_of(client: AsyncClient, original: str) -> str:
+    made = await posted(client, f"cards/{original}/changes", {"kind": "loss", "reason": "test"})
+    return made["number"]  # type: ignore[no-any-return]
+
+
+async def there(client: AsyncClient, number: str, day: str) -> str | None:
+    """The status on a morning; None where there was no card."""
+    told = (await client.get(f"/v1/cards/{number}", params={"as_of": morning(day)})).json()
+    return told["status"] if "number" in told else None
+
+
+async def test_before_a_duplicate_was_made_out_there_was_the_original_and_it_knows_what_the_duplicate_does(
+    client: AsyncClient,
+) -> None:
+    original, duplicate = await with_a_duplicate(client)
+    await move_to(client, "2026-12-20")
+    await changed(client, duplicate, "correction", entry={"occurred_at": morning("2026-11-05")})
+    told = {day: (await there(client, original, day), await there(client, duplicate, day)) for day in DAYS}
+    assert told == {"2026-11-04": (None, None), "2026-11-07": ("active", None), "2026-12-10": ("replaced", "active")}
+    for number, day in ((original, "2026-11-12"), (duplicate, "2026-12-10")):
+        shown = await then(client, number, day)
+        assert (shown["entered"]["on"], shown["last_lawful_day"]) == ("2026-11-05", "2027-02-02")
+    assert (await then(client, original, "2026-11-12", known="2026-12-01"))["entered"]["on"] == "2026-11-10"
+
+
+DAYS = ("2026-11-04", "2026-11-07", "2026-12-10")
+
+
+async def test_an_exit_before_the_loss_that_is_told_on_the_duplicate_was_one_on_the_original(
+    client: AsyncClient,
+) -> None:
+    original, duplicate = await with_a_duplicate(client)
+    second = await duplicate_of(client, duplicate)
+    await left(client, second, morning("2026-11-15"), "late_upload")
+    assert await there(client, original, "2026-11-14") == "active"
+    assert [await there(client, one, "2026-11-17") for one in (original, duplicate, second)] == ["departed", None, None]
+
+
 # What was known ------------------------------------------------------------------------------------------------------
 
 

@@ -316,6 +316,7 @@ def recorded(
     """A fact that happened at `at`, and was recorded then if not at `told_at`."""
     return Recorded(
         fact_id=new_id(),
+        kind=kind,
         occurred_at=utc(at),
         recorded_at=utc(told_at or at),
         corrects=corrects.fact_id if corrects else None,
@@ -496,12 +497,22 @@ def test_the_past_holds_exactly_what_had_happened_and_was_known(
     told: list[tuple[int, int, int | None]], as_of: int, known_at: int
 ) -> None:
     """Facts that correct facts that correct facts: the last one told says when all of them happened."""
-    facts = [Recorded(fact_id=new_id(), occurred_at=day(9), recorded_at=day(0), corrects=None, changes={"version": 1})]
+    facts = [
+        Recorded(
+            fact_id=new_id(),
+            kind=FactKind.CHANGED,
+            occurred_at=day(9),
+            recorded_at=day(0),
+            corrects=None,
+            changes={"version": 1},
+        )
+    ]
     families: list[list[Recorded]] = [facts[:]]
     for number, (happened, later, fixed) in enumerate(sorted(told, key=lambda one: one[1]), start=1):
         wrong = facts[fixed] if fixed is not None and 0 < fixed < number else None
         one = Recorded(
             fact_id=new_id(),
+            kind=FactKind.CHANGED,
             occurred_at=day(happened),
             recorded_at=day(later),
             corrects=wrong.fact_id if wrong else None,
@@ -605,6 +616,7 @@ def set_one_by_one(told: list[tuple[str, int, str]]) -> list[Recorded]:
     later = [
         Recorded(
             fact_id=new_id(),
+            kind=FactKind.CHANGED,
             occurred_at=day(happened),
             recorded_at=day(40 + place),
             corrects=None,
@@ -637,6 +649,7 @@ def test_a_correction_holds_on_every_day_but_those_before_what_it_corrects(
     since = next((happened for other, happened, _ in reversed(told) if other == name), 0)
     fix = Recorded(
         fact_id=new_id(),
+        kind=FactKind.CHANGED,
         occurred_at=day(0),
         recorded_at=day(60),
         corrects=facts[0].fact_id,
