@@ -242,7 +242,10 @@ class WithdrawalIn(ChangeIn):
 
 
 class LossIn(ChangeIn):
-    """The card is lost or damaged: a duplicate takes its place, or with `duplicate: false` it is suspended."""
+    """The card is lost or damaged: a duplicate takes its place, or with `duplicate: false` it is suspended.
+
+    From when it is told: `effective_on` may be no other day.
+    """
 
     kind: Literal["loss"]
     duplicate: bool = True

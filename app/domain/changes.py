@@ -273,13 +273,21 @@ class DocumentAdded(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss(Change):
-    """The card is lost or damaged: a duplicate takes its place, or without one it is suspended.
+    """The card is lost or damaged: a duplicate takes its place, or without one it is suspended, from when that is told.
 
     `life.duplicate` makes the duplicate, since that is another card.
     """
 
     action = Action.LOSS
     duplicate: bool
+
+    def require_possible(self, card: Card, at: datetime) -> State:
+        """Refuse another day than today too: nobody can have relied on a loss that was not told."""
+        state = Change.require_possible(self, card, at)
+        today = local_day(at, card.zone)
+        if self.effective_on != today:
+            raise violation("/effective_on", "only-today", today=today.isoformat())
+        return state
 
     def _applied(self, case: Case) -> Changed:
         return _one(FactKind.CHANGED, replace(case.card, lost_at=case.setting.at), case.personal)

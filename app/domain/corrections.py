@@ -18,9 +18,9 @@ from app.domain.errors import Fault, violation
 from app.domain.events import Changes, FactKind
 from app.domain.grounds import TrueGround, corrected, latest, resting_on
 from app.domain.identity import Document, Holder, person_key
+from app.domain.joining import CardStay
 from app.domain.number import PaperNumber
 from app.domain.policy import Policy
-from app.domain.presence import Stay
 from app.domain.transitions import Action
 
 Typed = TypeVar("Typed", HolderFields, DocumentFields)
@@ -324,25 +324,36 @@ def recorded_in(told: Sequence[Changes], field: str, ground: date | None) -> int
 # Beside the other stays ----------------------------------------------------------------------------------------------
 
 
-def require_apart(before: Card, after: Card, others: Iterable[Stay]) -> None:
+def require_apart(before: Card, after: Card, others: Iterable[CardStay]) -> None:
     """Refuse to move an entry or exit into another stay: RuleViolation `overlaps-another-stay` at the crossing.
 
-    Leaving and coming back on one day is lawful, so that stays may share the day that is the last of the one and the
-    first of the other. Days that were recorded on both cards before (of two records merged, of a late upload) are not
-    refused: mending one card must be possible before the other is mended.
+    Leaving and coming back on one day is lawful, in this order, so that stays may share the day that is the last of the
+    one and the first of the other. What was recorded on both cards before (of two records merged, of a late upload) is
+    not refused: mending one card must be possible before the other is mended.
     """
     if before.entered_on is None or after.entered_on is None:
         return
     was_until, until = before.left_on or date.max, after.left_on or date.max
     for other in others:
-        other_until = other.left_on or date.max
-        if after.entered_on >= other_until or other.entered_on >= until:
-            continue
-        days = {"entered_on": str(other.entered_on), "left_on": str(other.left_on or "…")}
-        if after.entered_on < before.entered_on and other.entered_on <= before.entered_on:
+        other_until = other.days.left_on or date.max
+        if after.entered_on < other_until and other.days.entered_on < until:
+            enters = after.entered_on < before.entered_on and other.days.entered_on <= before.entered_on
+            leaves = until > was_until and other_until >= was_until
+        else:  # they share a day at most
+            meet = _meet(after, other) and not _meet(before, other)
+            enters = meet and after.entered_at != before.entered_at
+            leaves = meet and not enters
+        days = {"entered_on": str(other.days.entered_on), "left_on": str(other.days.left_on or "…")}
+        if enters:
             raise violation("/entry/occurred_at", "overlaps-another-stay", **days)
-        if until > was_until and other_until >= was_until:
+        if leaves:
             raise violation("/exit/occurred_at" if after.left_on else "/exit", "overlaps-another-stay", **days)
+
+
+def _meet(card: Card, other: CardStay) -> bool:
+    """Whether somebody was inside on both at one instant."""
+    left = other.left_at is None or (card.entered_at is not None and card.entered_at < other.left_at)
+    return left and (card.left_at is None or other.entered_at < card.left_at)
 
 
 # Beside the other documents ------------------------------------------------------------------------------------------

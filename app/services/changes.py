@@ -141,7 +141,7 @@ async def _changed(ctx: Context, read: Read, held: _Held, change: Change, attemp
     if open_elsewhere and done.card.state is State.ACTIVE:
         raise Conflict("open-card-exists", extra={"card": open_elsewhere})
     if isinstance(change, Correction):
-        require_apart(card, done.card, stays)
+        require_apart(card, done.card, rows.other_card_stays(read.rows))
         document_steps, document_id = await _corrected_documents(ctx, held, done.personal)
         if document_id != card.document_id:
             done = replace(done, parts=list(_on_document(done.parts, document_id)))

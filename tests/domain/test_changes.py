@@ -84,7 +84,7 @@ CHANGES = [EXTENSION, PAYMENT, SHORTENING, PURPOSE, DOCUMENT, LOSS, ANNULMENT, W
 )
 def test_a_change_is_possible_by_the_status_that_the_card_has_when_it_is_made(status: Status, change: Change) -> None:
     made, instant = at_status(status)
-    change = replace(change, effective_on=date(2026, 12, 2))
+    change = replace(change, effective_on=instant.date() if change is LOSS else date(2026, 12, 2))
     now = replace(setting(), at=instant)
     if any(type(change) is type(one) for one in POSSIBLE.get(status, ())):
         assert change.apply(made, personal(), now).card.version == made.version + 1
@@ -97,7 +97,7 @@ def test_a_change_is_possible_by_the_status_that_the_card_has_when_it_is_made(st
 @pytest.mark.parametrize("change", CHANGES, ids=lambda one: type(one).__name__)
 def test_a_change_is_one_fact_and_touches_neither_the_card_it_is_made_of_nor_its_number(change: Change) -> None:
     made = card() if change is WITHDRAWAL else ACTIVE
-    at = "2026-12-12 10:00" if change is WITHDRAWAL else "2026-12-20 10:00"
+    at = "2026-12-12 10:00" if change in {WITHDRAWAL, LOSS} else "2026-12-20 10:00"
     done = apply(replace(change, effective_on=date(2026, 12, 12)), made, at=at)
     assert len(done.parts) == 1
     assert (done.parts[0].corrects, done.parts[0].crossing) == (None, None)
@@ -109,6 +109,10 @@ def test_a_change_is_one_fact_and_touches_neither_the_card_it_is_made_of_nor_its
 def test_nothing_but_a_payment_holds_from_a_coming_day(change: Change) -> None:
     made = card(lapses_at=None) if change is WITHDRAWAL else ACTIVE
     refused(replace(change, effective_on=date(2026, 12, 21)), "/effective_on", "in-the-future", made)
+
+
+def test_a_loss_holds_from_when_it_is_told() -> None:
+    refused(replace(LOSS, effective_on=date(2026, 12, 19)), "/effective_on", "only-today", ACTIVE)
 
 
 def test_today_is_the_day_where_the_card_is() -> None:

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from app.domain.errors import Conflict, RuleViolation
 from app.domain.events import FactKind, Source
 from app.domain.grounds import TrueGround
 from app.domain.identity import BirthDate, DocumentKind, Sex
+from app.domain.joining import CardStay
 from app.domain.number import PaperNumber
 from app.domain.presence import Stay
 from tests.builders import (
@@ -826,7 +827,18 @@ def span(days: str) -> tuple[date, date | None]:
 def on_days(days: str) -> Card:
     """The card of a stay on these days of December."""
     first, last = span(days)
-    return card(State.ACTIVE, entered_on=first) if last is None else stayed(str(first), str(last))
+    made = card(State.ACTIVE, entered_on=first) if last is None else stayed(str(first), str(last))
+    return replace(made, entered_at=noon(first), left_at=noon(last) if last else None)
+
+
+def noon(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+
+
+def other_stay(days: str, *, left_at: datetime | None = None) -> CardStay:
+    first, last = span(days)
+    left_at = left_at or (noon(last) if last else None)
+    return CardStay(number="OTHER", entered_at=noon(first), left_at=left_at, days=Stay(first, last))
 
 
 @pytest.mark.parametrize(
@@ -847,7 +859,7 @@ def on_days(days: str) -> Card:
     ],
 )
 def test_a_crossing_is_moved_up_to_another_stay(recorded: str, truly: str, other: str) -> None:
-    require_apart(on_days(recorded), on_days(truly), [Stay(*span(other))])
+    require_apart(on_days(recorded), on_days(truly), [other_stay(other)])
 
 
 @pytest.mark.parametrize(
@@ -871,12 +883,32 @@ def test_a_crossing_is_moved_up_to_another_stay(recorded: str, truly: str, other
     ],
 )
 def test_no_crossing_is_moved_into_another_stay(recorded: str, truly: str, other: str, pointer: str) -> None:
-    apart, (entered_on, left_on) = Stay(date(2026, 11, 1), date(2026, 11, 5)), span(other)
+    entered_on, left_on = span(other)
     with pytest.raises(RuleViolation) as refusal:
-        require_apart(on_days(recorded), on_days(truly), [apart, Stay(entered_on, left_on)])
+        require_apart(
+            on_days(recorded),
+            on_days(truly),
+            [replace(other_stay("1-1"), days=Stay(date(2026, 11, 1), date(2026, 11, 5))), other_stay(other)],
+        )
     (fault,) = refusal.value.faults
     assert (fault.pointer, fault.code) == (pointer, "overlaps-another-stay")
     assert fault.values == {"entered_on": str(entered_on), "left_on": str(left_on or "…")}
+
+
+HOUR = timedelta(hours=1)
+
+
+def test_whoever_comes_back_on_the_day_of_the_exit_has_left_first() -> None:
+    left_later = other_stay("5-10", left_at=noon(date(2026, 12, 10)) + HOUR)
+    with pytest.raises(RuleViolation) as refusal:
+        require_apart(on_days("11-20"), on_days("10-20"), [left_later])
+    assert refusal.value.faults[0].pointer == "/entry/occurred_at"
+    coming_back = on_days("5-9")
+    with pytest.raises(RuleViolation) as refusal:
+        require_apart(
+            coming_back, replace(on_days("5-10"), left_at=noon(date(2026, 12, 10)) + HOUR), [other_stay("10-")]
+        )
+    assert refusal.value.faults[0].pointer == "/exit/occurred_at"
 
 
 @pytest.mark.parametrize(
@@ -891,11 +923,11 @@ def test_no_crossing_is_moved_into_another_stay(recorded: str, truly: str, other
     ],
 )
 def test_days_that_were_recorded_twice_before_are_left_or_lessened(recorded: str, truly: str, other: str) -> None:
-    require_apart(on_days(recorded), on_days(truly), [Stay(*span(other))])
+    require_apart(on_days(recorded), on_days(truly), [other_stay(other)])
 
 
 def test_a_card_without_an_entry_lies_in_no_stay() -> None:
-    require_apart(DECLARED, DECLARED, [Stay(date(2026, 12, 1))])
+    require_apart(DECLARED, DECLARED, [other_stay("1-")])
 
 
 # All at once ---------------------------------------------------------------------------------------------------------
