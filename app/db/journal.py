@@ -160,6 +160,17 @@ CROSSINGS_OF = in_sandbox(
 """
 
 
+MERGES = in_sandbox(
+    select(facts.c.fact_id, facts.c.plain).where(
+        facts.c.world_id == WORLD,
+        facts.c.traveller_id == _TRAVELLER,
+        facts.c.card_number.is_(None),
+        literal_column(f"facts.kind = '{FactKind.MERGED.value}'"),
+    ),
+    "fact_id",
+)
+"""The merges of other records into a traveller's, the oldest first."""
+
 _RARE = ("scan_id", "confidence", "corrects", "outcome", "seen_hash", "born_hash")
 """Columns that most facts leave empty, and that would cost each a parameter."""
 

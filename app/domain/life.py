@@ -82,6 +82,11 @@ def supersede(card: Card, by: str, *, recorded_at: datetime) -> Card:
     return card.changed(state=next_state(card, Action.SUPERSESSION, recorded_at), superseded_by=by)
 
 
+def reinstate(card: Card, *, recorded_at: datetime) -> Card:
+    """Put a declaration in force again: the newer one that took its place has turned out to be somebody else's."""
+    return card.changed(state=next_state(card, Action.SEPARATION, recorded_at), superseded_by=None)
+
+
 def refuse(card: Card, *, at: datetime) -> Card:
     """Refuse the entry for good: the number is spent, and no day is charged."""
     return card.changed(state=next_state(card, Action.REFUSAL, at))

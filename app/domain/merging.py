@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.domain.card import Card, State
 from app.domain.events import Changes, FactKind
 
 
@@ -53,3 +54,15 @@ def origin_of(told: Sequence[Told]) -> Origin:
         else:
             records = [*records[: records.index(record)], record] if record in records else [record]
     return Origin(records=records, document_id=document_id, replaces=first.get("replaces"))
+
+
+def to_reinstate(cards: Collection[Card]) -> Card | None:
+    """Find the declaration that a card of somebody else took the place of, among the cards of one person.
+
+    The newest of several, and none beside one that is declared.
+    """
+    own = {card.number for card in cards}
+    if any(card.state is State.DECLARED for card in cards):
+        return None
+    theirs = [card for card in cards if card.state is State.SUPERSEDED and card.superseded_by not in own]
+    return max(theirs, key=lambda card: (card.declared_at, card.number), default=None)

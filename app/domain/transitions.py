@@ -20,6 +20,7 @@ class Action(StrEnum):
     EXIT_SEEN = "exit_seen"
     REFUSAL = "refusal"
     SUPERSESSION = "supersession"
+    SEPARATION = "separation"
     WITHDRAWAL = "withdrawal"
     CORRECTION = "correction"
     DOCUMENT_ADDED = "document_added"
@@ -70,6 +71,8 @@ _DEPARTED = {
 
 # and who was let in before the declaration was taken back or replaced
 _TAKEN_BACK = {Action.LATE_ENTRY: State.ACTIVE}
+# the newer declaration has turned out to be somebody else's
+_SUPERSEDED = {**_TAKEN_BACK, Action.SEPARATION: State.DECLARED}
 
 TRANSITIONS: Mapping[Status, Mapping[Action, State]] = {
     Status.DECLARED: _DECLARED,
@@ -78,13 +81,14 @@ TRANSITIONS: Mapping[Status, Mapping[Action, State]] = {
     Status.OVERSTAYED: _INSIDE,
     Status.DEPARTED: _DEPARTED,
     Status.WITHDRAWN: _TAKEN_BACK,
-    Status.SUPERSEDED: _TAKEN_BACK,
+    Status.SUPERSEDED: _SUPERSEDED,
 }
-"""Refused, annulled and replaced cards are final; withdrawn and superseded ones but for an entry recorded late."""
+"""Refused, annulled and replaced cards are final; withdrawn and superseded ones but for what is found out later."""
 
 _ASKED_AS: Mapping[Action, Action | None] = {
     Action.LATE_ENTRY: None,
     Action.SUPERSESSION: None,
+    Action.SEPARATION: None,
     Action.EXIT_SEEN: Action.EXIT,
     Action.EXIT_DISPROVED: Action.CORRECTION,
     Action.DUPLICATE: Action.LOSS,
@@ -126,5 +130,5 @@ def diagram() -> str:
             arrows.setdefault((status, status if stays else state.value), []).append(action)
     lines = [f"    {begin} --> {end}: {', '.join(actions)}" for (begin, end), actions in arrows.items()]
     begin = ["    [*] --> declared: declaration", "    [*] --> active: issue with an entry"]
-    final = [f"    {status} --> [*]" for status in Status if TRANSITIONS.get(status, _TAKEN_BACK) is _TAKEN_BACK]
+    final = [f"    {status} --> [*]" for status in Status if TRANSITIONS.get(status, {}).keys() <= _SUPERSEDED.keys()]
     return "\n".join(["stateDiagram-v2", *begin, *lines, *final, ""])

@@ -11,15 +11,16 @@ from app.db import particulars as sealed_json
 from app.db.engine import Row
 from app.db.tables import cards, documents, travellers
 from app.db.write import Step, changed
+from app.domain import life
 from app.domain.card import Card, Particulars, State, stays_on
 from app.domain.changes import judged
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import Conflict, NotFound, RuleViolation, violation
-from app.domain.events import Fact, FactKind, Rejudged, Source
+from app.domain.events import CROSSINGS, Fact, FactKind, Rejudged, Source
 from app.domain.history import fact
 from app.domain.identity import Document
 from app.domain.joining import CardStay
-from app.domain.merging import Origin, Told, origin_of
+from app.domain.merging import Origin, Told, origin_of, to_reinstate
 from app.services import joining
 from app.services.access import Context, Read, unit_of_work
 from app.services.documents import known_as, new_document, opened
@@ -141,7 +142,10 @@ async def unmerge(ctx: Context, traveller_id: UUID, other_id: UUID, reason: str,
     moved = _Moved(ctx=ctx, read=one.read, kind=FactKind.UNMERGED, reason=reason)
     documents_back = [row for row in one.documents if row["origin_id"] in others]
     documents_kept = [row for row in one.documents if row["origin_id"] not in others]
-    origins = {row["number"]: await _origin(ctx, row) for row in one.cards}
+    merged_by = await _merge_of(ctx, traveller_id, other_id)
+    told = {row["number"]: await _told(ctx, row) for row in one.cards}
+    origins = {number: _origin(facts) for number, facts in told.items()}
+    moved.since_merge = {number for number, facts in told.items() if _has_stay_told_since(facts, merged_by)}
     back = _going_back(origins, others, {row["document_id"] for row in documents_back})
     theirs = [row for row in one.cards if row["number"] in back]
     ours = [row for row in one.cards if row["number"] not in back]
@@ -150,6 +154,9 @@ async def unmerge(ctx: Context, traveller_id: UUID, other_id: UUID, reason: str,
         for row, by in _replaced_among(documents_back)
     ]
     documents_kept = [moved.document(row, replaced_by=by) for row, by in _replaced_among(documents_kept)]
+    moved.reinstated = {
+        card.number for of_one in (theirs, ours) if (card := to_reinstate([rows.card_of(row) for row in of_one]))
+    }
     for row in theirs:
         moved.move(row, other_id, theirs, _document_of(row, origins, documents_back))
     kept = [moved.judge(row, ours, _document_of(row, origins, documents_kept)) for row in ours]
@@ -172,14 +179,29 @@ async def _merged_below(ctx: Context, traveller_id: UUID) -> set[UUID]:
     return found
 
 
-async def _origin(ctx: Context, row: Row) -> Origin:
-    read = await ctx.read(journal.OF_CARD, number=row["number"], version=row["version"])
+async def _merge_of(ctx: Context, traveller_id: UUID, other_id: UUID) -> UUID:
+    """Find the fact by which the other record became a part of this one."""
+    merges = (await ctx.read(journal.MERGES, traveller_id=traveller_id)).rows
+    found: UUID = next(row["fact_id"] for row in reversed(merges) if row["plain"]["merged"] == str(other_id))
+    return found
+
+
+async def _told(ctx: Context, row: Row) -> list[Row]:
+    return (await ctx.read(journal.OF_CARD, number=row["number"], version=row["version"])).rows
+
+
+def _origin(facts: Sequence[Row]) -> Origin:
     return origin_of(
         [
             Told(kind=FactKind(one["kind"]), changes=one["plain"], is_correction=one["corrects"] is not None)
-            for one in read.rows
+            for one in facts
         ]
     )
+
+
+def _has_stay_told_since(facts: Sequence[Row], merged_by: UUID) -> bool:
+    """Whether an entry or exit was told after a merge, so that the stay was judged by all stays of both."""
+    return any(one["kind"] in CROSSINGS and one["fact_id"] > merged_by for one in facts)
 
 
 def _going_back(origins: Mapping[str, Origin], others: set[UUID], documents: set[UUID]) -> set[str]:
@@ -242,12 +264,18 @@ def _traveller_fact(ctx: Context, read: Read, kind: FactKind, reason: str, chang
 
 
 class _Moved:
-    """Steps of a merge, of its undoing: cards that change hands, and open cards that are judged anew."""
+    """Steps of a merge, of its undoing: cards that change hands, and open cards that are judged anew.
+
+    Of a separation `since_merge` names the cards of which a crossing was told since the merge, and `reinstated` those
+    that a card of the other person has superseded.
+    """
 
     def __init__(self, *, ctx: Context, read: Read, kind: FactKind, reason: str) -> None:
         self.steps: list[Step] = []
         self._ctx, self._read, self._kind, self._reason = ctx, read, kind, reason
         self._sequence = 0
+        self.since_merge: set[str] = set()
+        self.reinstated: set[str] = set()
 
     def document(self, row: Row, **values: UUID | None) -> Row:
         """Change a document where anything of it changes; gives it as it is by then."""
@@ -263,8 +291,8 @@ class _Moved:
 
     def move(self, row: Row, to: UUID, among: Sequence[Row], document: Row | None = None) -> Card:
         """Give a card to another record, and another document to it; `among` are all cards of the person by then."""
-        card, personal = rows.card_of(row), self._personal(row)
-        after, clear = card.changed(traveller_id=to), None
+        personal = self._personal(row)
+        after, clear = replace(self._next(rows.card_of(row)), traveller_id=to), None
         if document is not None:
             after = replace(after, document_id=document["document_id"])
             held = opened(self._ctx, document)
@@ -276,15 +304,24 @@ class _Moved:
         return after
 
     def judge(self, row: Row, among: Sequence[Row], document: Row | None = None) -> Card:
-        """Judge a card that stays, if it is open, by the stays on all cards of the person."""
+        """Judge a card that stays by the stays on all cards of the person, if it is open or was since the merge."""
         card = rows.card_of(row)
         if document is not None:
             return self.move(row, card.traveller_id, among, document)
-        after = self._judged(card.changed(), self._personal(row), among)
-        if (after.last_lawful_day, after.ended_by) == (card.last_lawful_day, card.ended_by):
+        after = self._judged(self._next(card), self._personal(row), among)
+        if (after.state, after.supersedes) != (card.state, card.supersedes):
+            self._write(row, after, self._kind, self._reason)
+        elif (after.last_lawful_day, after.ended_by) != (card.last_lawful_day, card.ended_by):
+            self._write(row, after, FactKind.CHANGED, Rejudged.STAYS)
+        else:
             return card
-        self._write(row, after, FactKind.CHANGED, Rejudged.STAYS)
         return after
+
+    def _next(self, card: Card) -> Card:
+        """Make the next version of a card; records that are separated have not superseded each other's cards."""
+        if card.number in self.reinstated:
+            return life.reinstate(card, recorded_at=self._read.instant)
+        return card.changed(supersedes=None) if card.supersedes in self.reinstated else card.changed()
 
     def tell_of(self, traveller_id: UUID, changes: dict[str, Any]) -> None:
         """Keep the fact about the traveller."""
@@ -296,7 +333,8 @@ class _Moved:
         return sealed_json.read(clear) if clear else None
 
     def _judged(self, card: Card, personal: Particulars | None, among: Sequence[Row]) -> Card:
-        if personal is None or card.state is not State.ACTIVE:
+        has_left_since = card.state is State.DEPARTED and card.number in self.since_merge
+        if personal is None or not (card.state is State.ACTIVE or has_left_since):
             return card
         others = stays_on(rows.card_of(one) for one in among if one["number"] != card.number)
         try:

@@ -2,7 +2,7 @@
 
 from httpx2 import AsyncClient, Response
 
-from tests.api.bodies import MOSCOW_AIR, Body, entering, spend_the_year
+from tests.api.bodies import MOSCOW_AIR, Body, declaration, entering, spend_the_year
 from tests.api.contract import code_of
 
 KAZAKH = {"type": "passport", "number": "N12345678", "issuing_state": "KAZ", "expires_on": "2034-05-01"}
@@ -83,9 +83,10 @@ async def test_a_record_that_is_not_merged_cannot_be_separated(client: AsyncClie
     assert (refused.status_code, code_of(refused)) == (409, "not-merged")
 
 
-async def leave(client: AsyncClient, card: Body) -> None:
-    left = await client.post(f"/v1/cards/{card['number']}/exit", json={"checkpoint": MOSCOW_AIR})
-    assert left.json()["reason"] == "departed", left.text
+async def leave(client: AsyncClient, card: Body, at: str | None = None) -> None:
+    crossing = {"checkpoint": MOSCOW_AIR} | ({"occurred_at": at} if at else {})
+    left = await client.post(f"/v1/cards/{card['number']}/exit", json=crossing)
+    assert left.json()["decision"] == "recorded", left.text
 
 
 async def change(client: AsyncClient, card: Body, kind: str, **fields: object) -> Body:
@@ -192,3 +193,32 @@ async def test_a_repeat_shows_what_was_shown_first_whatever_has_happened_since(c
         again = await ask(what)
         assert (again.status_code, again.content) == (answer.status_code, answer.content), what
         assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_whoever_left_while_two_records_were_one_has_the_own_last_day_again(client: AsyncClient) -> None:
+    first = (await client.post("/v1/cards", json=entering("FA0000001", at="2026-07-01T06:00:00Z"))).json()
+    await leave(client, first, "2026-08-29T06:00:00Z")
+    second = (await client.post("/v1/cards", json=entering("FB0000001", at="2026-10-01T06:00:00Z"))).json()
+    assert (await merge(client, first["traveller"], second["traveller"])).is_success
+    merged = (await client.get(f"/v1/cards/{second['number']}")).json()
+    assert merged["last_lawful_day"] == "2026-10-30"  # 60 of the year's 90 days were used
+    await leave(client, second)
+    assert (await merge(client, first["traveller"], second["traveller"], "unmerge")).is_success
+    apart = (await client.get(f"/v1/cards/{second['number']}")).json()
+    assert (apart["status"], apart["last_lawful_day"]) == ("departed", "2026-12-29")
+    stay = (await client.get(f"/v1/cards/{second['number']}/stay")).json()
+    assert stay["overstay"] is None
+
+
+async def test_a_declaration_that_the_other_person_superseded_is_in_force_again(client: AsyncClient) -> None:
+    first = (await client.post("/v1/cards", json=declaration("FA0000001"))).json()
+    second = (await client.post("/v1/cards", json=declaration("FB0000001"))).json()
+    assert (await merge(client, first["traveller"], second["traveller"])).is_success
+    newer = (await client.post("/v1/cards", json=declaration("FA0000001"))).json()
+    assert (await client.get(f"/v1/cards/{second['number']}")).json()["superseded_by"] == newer["number"]
+    assert (await merge(client, first["traveller"], second["traveller"], "unmerge")).is_success
+    told = [(await client.get(f"/v1/cards/{one['number']}")).json() for one in (first, second, newer)]
+    assert [one["status"] for one in told] == ["superseded", "declared", "declared"]
+    assert [one["superseded_by"] for one in told] == [newer["number"], None, None]
+    entered = await client.post(f"/v1/cards/{second['number']}/entry", json={"checkpoint": MOSCOW_AIR})
+    assert entered.json()["reason"] == "admitted"

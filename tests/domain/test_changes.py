@@ -21,6 +21,7 @@ from app.domain.changes import (
     judged,
     require_longer,
 )
+from app.domain.clock import local_day
 from app.domain.errors import Conflict, RuleViolation
 from app.domain.events import FactKind
 from app.domain.identity import Document, DocumentKind
@@ -84,7 +85,7 @@ CHANGES = [EXTENSION, PAYMENT, SHORTENING, PURPOSE, DOCUMENT, LOSS, ANNULMENT, W
 )
 def test_a_change_is_possible_by_the_status_that_the_card_has_when_it_is_made(status: Status, change: Change) -> None:
     made, instant = at_status(status)
-    change = replace(change, effective_on=instant.date() if change is LOSS else date(2026, 12, 2))
+    change = replace(change, effective_on=local_day(instant, made.zone) if change is LOSS else date(2026, 12, 2))
     now = replace(setting(), at=instant)
     if any(type(change) is type(one) for one in POSSIBLE.get(status, ())):
         assert change.apply(made, personal(), now).card.version == made.version + 1

@@ -33,7 +33,7 @@ ALLOWED = {
     },
     "lapsed": {"late_entry": "active", "refusal": "refused"},
     "withdrawn": {"late_entry": "active"},
-    "superseded": {"late_entry": "active"},
+    "superseded": {"late_entry": "active", "separation": "declared"},
     "active": INSIDE,
     "overstayed": INSIDE,
     "departed": {
@@ -57,7 +57,7 @@ ASKED = {
 """What a client is told to be possible, by the names of the contract's operations and changes."""
 FINAL = {"refused", "annulled", "replaced"}
 TAKEN_BACK = {"withdrawn", "superseded"}
-"""Final too, but for an entry that was recorded late."""
+"""Final too, but for what is found out later."""
 
 
 def test_the_table_is_what_these_tests_say() -> None:
@@ -90,7 +90,14 @@ def test_every_transition_is_allowed_by_the_table_or_a_conflict_that_says_what_i
 
 def test_a_client_is_told_nothing_that_no_client_can_ask_for_and_nothing_twice() -> None:
     told = [action for status in Status for action in to_ask_for(status)]
-    assert set(told) == set(Action) - {"late_entry", "supersession", "exit_seen", "exit_disproved", "duplicate"}
+    assert set(told) == set(Action) - {
+        "late_entry",
+        "supersession",
+        "separation",
+        "exit_seen",
+        "exit_disproved",
+        "duplicate",
+    }
     for status in Status:
         assert len(set(to_ask_for(status))) == len(to_ask_for(status))
 
