@@ -21,8 +21,10 @@ class SQLite(Database):
     out by BEGIN IMMEDIATE and the busy timeout.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        """`durable`: what is committed outlives a power cut, without waiting for a later commit that is."""
         super().__init__()
+        self._synchronous = "FULL" if durable else "NORMAL"
         self._path = make_url(url).database or ":memory:"
         self._connection: sqlite3.Connection
         # positional: one conversion of parameters for both drivers
@@ -43,7 +45,13 @@ class SQLite(Database):
             )
             connection.row_factory = sqlite3.Row
             connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY"):
+            for pragma in (
+                "journal_mode = WAL",
+                f"synchronous = {self._synchronous}",
+                "foreign_keys = ON",
+                "temp_store = MEMORY",
+                "journal_size_limit = 67108864",
+            ):
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.DatabaseError as error:  # cannot be opened, or is something else
             raise Unavailable(str(error)) from error
@@ -84,6 +92,33 @@ class SQLite(Database):
                 connection.close()
 
         return await asyncio.to_thread(read)
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[None]:
+        """Let every statement see what was there at the beginning, while others write."""
+        with _sqlite_errors():
+            self._connection.execute("BEGIN")
+            self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # it begins with the first row
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    async def raw(self, statement: Statement, /, **values: Any) -> list[Sequence[Any]]:  # noqa: ANN401
+        """Return every row as it is stored, for `put`."""
+        compiled = self.compiled(statement)
+        with _sqlite_errors():
+            return self._connection.execute(compiled.text, compiled.arguments(values)).fetchall()
+
+    async def put(self, statement: Statement, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a statement once for each row that `raw` has given."""
+        with _sqlite_errors():
+            self._connection.executemany(self.compiled(statement).text, rows)
+
+    async def checkpoint(self) -> None:
+        """Move what was written from the log into the file, as far as nobody reads what was there before."""
+        with _sqlite_errors():
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @staticmethod
     def _all(connection: sqlite3.Connection, compiled: Compiled, values: Mapping[str, Any]) -> list[Row]:

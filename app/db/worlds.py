@@ -1,6 +1,7 @@
 """Copies of worlds: rows go from one world into another inside the database; and the snapshots that are kept."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.engine import Database, Row, Session
+from app.db.engine import Database, Row, Session, Statement
 from app.db.sandboxes import clock_columns
 from app.db.sqlite import SQLite
 from app.db.tables import (
@@ -56,37 +57,96 @@ _REPEATABLE_READ = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 _FILE = text("SELECT file FROM pragma_database_list WHERE name = 'main'")
 
 
-async def apart(db: Database, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Work for long in one transaction that sees everything as of one instant, and hold up nobody who reads.
+class Look(ABC):
+    """Everything as of one instant, and how what is seen there is copied."""
 
-    On PostgreSQL nobody at all. SQLite has one writer: the work is done in a thread with a connection of its own, and
-    whoever writes meanwhile waits, and is told to try again after five seconds.
-    """
+    seen: Session
+
+    @abstractmethod
+    async def keep(self, statement: Statement, /, **values: object) -> None:
+        """Store a row of a copy."""
+
+    @abstractmethod
+    async def copy(self, part: "_Part", place: Mapping[str, object], to: UUID) -> tuple[int, object]:
+        """Copy the next rows of a part; tells how many, and the last of their keys, None behind the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _InDatabase(Look):
+    """PostgreSQL copies inside of the database, in the transaction that looks, and holds up nobody."""
+
+    seen: Session
+
+    async def keep(self, statement: Statement, /, **values: object) -> None:
+        await self.seen.run(statement, **values)
+
+    async def copy(self, part: "_Part", place: Mapping[str, object], to: UUID) -> tuple[int, object]:
+        bound = await self.seen.one(part.bound, **place, further=_ROWS_AT_ONCE - 1)
+        if bound is None:
+            return await self.seen.run(part.rest, **place, to_world_id=to), None
+        return await self.seen.run(part.some, **place, to_world_id=to, upto=bound["upto"]), bound["upto"]
+
+
+@dataclass(frozen=True, slots=True)
+class _FromFile(Look):
+    """SQLite has one writer: rows are read on one connection, and stored on another, a few at a time."""
+
+    seen: SQLite
+    stored: SQLite
+
+    async def keep(self, statement: Statement, /, **values: object) -> None:
+        await self.stored.run(statement, **values)
+
+    async def copy(self, part: "_Part", place: Mapping[str, object], to: UUID) -> tuple[int, object]:
+        bound = await self.seen.one(part.bound, **place, further=_ROWS_ON_FILE - 1)
+        upto = bound["upto"] if bound else None
+        if bound:
+            rows = await self.seen.raw(part.read_some, **place, to_world_id=to, upto=upto)
+        else:
+            rows = await self.seen.raw(part.read_rest, **place, to_world_id=to)
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        async with self.stored.transaction():
+            await self.stored.put(part.put, rows)
+        # others have as much of the time, and look for it every few milliseconds
+        await asyncio.sleep(clock.time() - began)
+        return len(rows), upto
+
+
+async def apart(db: Database, work: Callable[[Look], Awaitable[T]]) -> T:
+    """Work for long on what is seen as of one instant: in one transaction on PostgreSQL, in a thread on SQLite."""
     if db.dialect.name == "postgresql":
         async with db.transaction() as unit:
             await unit.run(_REPEATABLE_READ)
-            return await work(unit)
+            return await work(_InDatabase(unit))
     (row,) = await db.all(_FILE)
     return await asyncio.to_thread(asyncio.run, _on_file(row["file"], work))
 
 
-async def _on_file(file: str, work: Callable[[Session], Awaitable[T]]) -> T:
-    other = SQLite(f"sqlite:///{file}")
-    await other.open()
+async def _on_file(file: str, work: Callable[[Look], Awaitable[T]]) -> T:
+    seen, stored = SQLite(f"sqlite:///{file}"), SQLite(f"sqlite:///{file}", durable=False)
+    await seen.open()
+    await stored.open()
     try:
-        async with other.transaction() as unit:
-            return await work(unit)
+        async with seen.look():
+            done = await work(_FromFile(seen, stored))
+        await stored.checkpoint()  # or the event loop would, with its next commit
+        return done
     finally:
-        await other.close()
+        await seen.close()
+        await stored.close()
 
 
 # The copy ------------------------------------------------------------------------------------------------------------
 
 _ROWS_AT_ONCE = 10_000
 """Each statement takes far less time than one may take, and a copy tells how far it is."""
+_ROWS_ON_FILE = 500
+"""While they are stored nobody else writes: a few milliseconds."""
 
 _SOURCE = bindparam("source", type_=Uuid())
 _TO = bindparam("to_world_id", type_=Uuid())
+_FURTHER = bindparam("further", type_=Integer())
 _LOWEST: Mapping[type, object] = {Uuid: UUID(int=0), BigInteger: 0, Text: ""}
 
 
@@ -100,6 +160,9 @@ class _Part:
     bound: Select[Any]
     some: Insert
     rest: Insert
+    read_some: Select[Any]
+    read_rest: Select[Any]
+    put: Insert
 
 
 def _part(table: Table, key_name: str) -> _Part:
@@ -112,9 +175,12 @@ def _part(table: Table, key_name: str) -> _Part:
         name=table.name,
         lowest=next(lowest for kind, lowest in _LOWEST.items() if isinstance(key.type, kind)),
         size=select(func.count().label("rows")).select_from(table).where(table.c.world_id == _SOURCE),
-        bound=select(key.label("upto")).where(*ahead).order_by(key).offset(_ROWS_AT_ONCE - 1).limit(1),
+        bound=select(key.label("upto")).where(*ahead).order_by(key).offset(_FURTHER).limit(1),
         some=insert(table).from_select(names, some, include_defaults=False),
         rest=insert(table).from_select(names, rows, include_defaults=False),
+        read_some=some,
+        read_rest=rows,
+        put=insert(table).values({name: bindparam(name, type_=table.c[name].type) for name in names}),
     )
 
 
@@ -130,12 +196,10 @@ _PARTS = (  # in an order that foreign keys allow
 )
 
 _KEYS = select(world_keys).where(world_keys.c.world_id == _SOURCE)
-_ADD_WORLD = insert(worlds).from_select(
-    ["world_id", "forked_from", "created_at", "fed", "made_by"],
-    select(_TO, worlds.c.world_id, RealNow(), worlds.c.fed, bindparam("made_by", type_=Uuid())).where(
-        worlds.c.world_id == _SOURCE
-    ),
-    include_defaults=False,
+_WORLD = select(worlds.c.fed).where(worlds.c.world_id == _SOURCE)
+_ADD_WORLD = insert(worlds).values(
+    {name: bindparam(name, type_=worlds.c[name].type) for name in ("world_id", "forked_from", "fed", "made_by")}
+    | {"created_at": RealNow()}
 )
 _ADD_KEY = insert(world_keys).values(
     {name: bindparam(name, type_=world_keys.c[name].type) for name in world_keys.c.keys()}  # noqa: SIM118  no mapping
@@ -152,7 +216,7 @@ async def sizes(unit: Session, source: UUID) -> dict[str, int]:
 
 
 async def copy(
-    unit: Session,
+    look: Look,
     source: UUID,
     to: UUID,
     *,
@@ -164,26 +228,23 @@ async def copy(
     """Copy every row of a world into a new one; `told` hears how many rows are copied so far.
 
     Personal fields stay sealed: what they are bound to names no world, so the same keys are wrapped for the new one.
+    They come last: nobody opens anything of a copy that was cut off.
     """
-    await unit.run(_ADD_WORLD, source=source, to_world_id=to, made_by=made_by)
-    for row in await unit.all(_KEYS, source=source):
-        wrapped = row["wrapped_seal_key"], row["wrapped_hash_key"]
-        keys = master.unwrap(row["version"], *wrapped, world=str(source))
-        seal_key, hash_key = master.wrap(keys.seal_key, keys.hash_key, dice, world=str(to))
-        again = {"version": keys.version, "wrapped_seal_key": seal_key, "wrapped_hash_key": hash_key}
-        await unit.run(_ADD_KEY, world_id=to, **again)
+    (world,) = await look.seen.all(_WORLD, source=source)
+    await look.keep(_ADD_WORLD, world_id=to, forked_from=source, fed=world["fed"], made_by=made_by)
     done = 0
     for part in _PARTS:
         after: object = part.lowest
         while after is not None:
-            place = {"source": source, "after": after}
-            bound = await unit.one(part.bound, **place)
-            after = bound["upto"] if bound else None
-            if bound:
-                done += await unit.run(part.some, **place, to_world_id=to, upto=after)
-            else:
-                done += await unit.run(part.rest, **place, to_world_id=to)
+            copied, after = await look.copy(part, {"source": source, "after": after}, to)
+            done += copied
             told(done)
+    for row in await look.seen.all(_KEYS, source=source):
+        wrapped = row["wrapped_seal_key"], row["wrapped_hash_key"]
+        keys = master.unwrap(row["version"], *wrapped, world=str(source))
+        seal_key, hash_key = master.wrap(keys.seal_key, keys.hash_key, dice, world=str(to))
+        again = {"version": keys.version, "wrapped_seal_key": seal_key, "wrapped_hash_key": hash_key}
+        await look.keep(_ADD_KEY, world_id=to, **again)
 
 
 # Snapshots -----------------------------------------------------------------------------------------------------------

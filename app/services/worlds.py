@@ -168,12 +168,16 @@ async def _copy(ctx: Context, progress: Progress, snapshot_id: UUID | None = Non
     registry, job = ctx.registry, progress.job
     world_id = registry.new_id(await sandboxes.real_now(ctx.db))
     total: int | None = None
+    stopped = False
 
     def told(done: int) -> None:
+        if stopped:
+            raise jobs.CancelledError
         progress.done = done
 
-    async def work(unit: Session) -> _Copy:
+    async def work(look: worlds.Look) -> _Copy:
         nonlocal total
+        unit = look.seen
         real = await sandboxes.real_now(unit)  # not before anything seen here was recorded
         origin = await _origin(unit, job)
         source = origin.world_id
@@ -185,19 +189,19 @@ async def _copy(ctx: Context, progress: Progress, snapshot_id: UUID | None = Non
         total = sum(copied.values())
         own = await policies.every(unit, job.sandbox_id)
         await worlds.copy(
-            unit, source, world_id, made_by=job.job_id, master=registry.master, dice=registry.dice, told=told
+            look, source, world_id, made_by=job.job_id, master=registry.master, dice=registry.dice, told=told
         )
         return _Copy(world_id=world_id, origin=origin, instant=origin.clock.at(real), policies=own, copied=copied)
 
     task = asyncio.ensure_future(worlds.apart(ctx.db, work))
-    # on SQLite a sign of life would wait for the copy itself
-    beat = _BEAT if ctx.db.dialect.name == "postgresql" else None
     try:
-        while not (await asyncio.wait({task}, timeout=beat))[0]:
+        while not (await asyncio.wait({task}, timeout=_BEAT))[0]:
             await progress.keep(progress.done, total)
         return task.result()
     finally:
-        task.cancel()
+        stopped = True
+        if ctx.db.dialect.name == "postgresql":  # a thread cannot be cancelled, and ends by itself
+            task.cancel()
         await asyncio.wait({task})
 
 

@@ -555,7 +555,6 @@ async def test_a_cancelled_job_leaves_everything_as_it_was(lived: Context, kind:
     assert (await forks_of(lived), await copies_with_keys(lived)) == (0, 1)
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite gives no sign of life meanwhile
 async def test_a_job_that_is_cancelled_stops_where_it_is(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worlds, "_BEAT", 0.01)
     await fill(ctx, 25_000)
@@ -563,6 +562,7 @@ async def test_a_job_that_is_cancelled_stops_where_it_is(ctx: Context, monkeypat
     working = asyncio.create_task(worlds.finish_fork(ctx, progress))
     told = await jobs.show(ctx, progress.job.job_id)
     while not told.done:
+        await asyncio.sleep(0.01)
         told = await jobs.show(ctx, told.job_id)
     assert 0 < told.done < (told.total or 0)
     await jobs.cancel(ctx, told.job_id)
@@ -701,6 +701,37 @@ async def test_a_large_world_is_copied_part_by_part(ctx: Context) -> None:
     ]
     assert one == other
     assert len(one) == 25_001
+
+
+async def test_others_write_while_a_large_world_is_copied(
+    ctx: Context, new_sandbox: NewContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world_rows, "_ROWS_ON_FILE", 100)
+    await fill(ctx, 5_000)
+    other, waits = await new_sandbox(), list[float]()
+    clock = asyncio.get_running_loop()
+    copying = asyncio.create_task(forked(ctx))
+    while not copying.done():
+        began = clock.time()
+        await cards.issue(other, application(f"FB{len(waits):07}", entry=entry_at()), once())
+        waits.append(clock.time() - began)
+        await asyncio.sleep(0)
+    fork = await copying
+    assert await count_of(ctx, cards_table, fork.caller.world_id) == 5_001
+    assert len(waits) > 5, "one after the other, not one when it was over"
+    assert max(waits) < 3
+
+
+async def test_a_copy_that_was_cut_off_opens_nothing(lived: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = await claimed(lived, await worlds.fork(lived, None, "what if", once()))
+    monkeypatch.setattr(world_rows, "_ADD_KEY", None)
+    with pytest.raises(AssertionError):  # no statement
+        await worlds.finish_fork(lived, progress)
+    assert (await forks_of(lived), await copies_with_keys(lived)) == (0, 0)
+    await jobs.cancel(lived, progress.job.job_id)
+    await sandboxes.purge(lived.registry)
+    left = select(func.count().label("count")).where(worlds_table.c.made_by == progress.job.job_id)
+    assert (await lived.db.all(left))[0]["count"] == 0
 
 
 async def test_a_very_large_world_of_a_sandbox_that_expires_is_not_copied(new_sandbox: NewContext) -> None:
