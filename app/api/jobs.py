@@ -24,7 +24,7 @@ from app.services.access import Context
 
 router = APIRouter(prefix="/v1/jobs", route_class=ScopedRoute)
 
-_NEEDS = ["sandbox, or clock for moves of the clock"]
+_NEEDS = ["sandbox; or clock for moves of the clock, policies for rules that change"]
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,4})\b")
 _LOOK = 0.1
@@ -65,7 +65,7 @@ async def listing(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
-    """The newest first. A key that may do no more than move the clock is shown moves of the clock."""
+    """The newest first. A key is shown the jobs that it might have asked for."""
     page = await jobs.listing(context(request), after=id_position(after), limit=limit)
     following = id_cursor(page.items[-1].job_id) if page.more else None
     items = [to_json(_members(request, one)) for one in page.items]

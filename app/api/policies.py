@@ -11,13 +11,14 @@ from starlette.responses import Response
 from app.api import render
 from app.api.examples import POLICY_EXAMPLES
 from app.api.fields import one_line
+from app.api.jobs import JobOut, accepted
 from app.api.operations import Audience, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
 from app.api.stay_shapes import PolicyId
 from app.services import policies
 from app.services.access import Scope
-from app.services.policies import Installed
+from app.services.policies import as_answer
 
 router = APIRouter(prefix="/v1/policies", route_class=ScopedRoute)
 
@@ -105,7 +106,7 @@ class InstalledOut(PolicyOut):
 )
 async def listing(request: Request) -> Response:
     """Those that come with the registry, and the sandbox's own."""
-    items = [to_json(_members(one)) for one in await policies.listing(context(request))]
+    items = [to_json(as_answer(one)) for one in await policies.listing(context(request))]
     return Response(render.page(items, None), media_type=render.JSON)
 
 
@@ -137,14 +138,20 @@ async def show(request: Request, policy: Id) -> Response:
         body=True,
         problems={409: ["policy-built-in", "too-many-policies"], 422: ["policy-broken"]},
         others={201: "Installed under a new identifier."},
+        job=JobOut,
     ),
 )
 async def install(
     request: Request, policy: Id, body: Annotated[PolicyDocument, Body(openapi_examples=POLICY_EXAMPLES)]
 ) -> Response:
-    """A later version replaces the one before. Where the policy is in force, every open card is judged anew."""
+    """A later version replaces the one before. Where the policy is in force, every open card is judged anew.
+
+    Where more than a thousand cards are open, a job judges them, and tells `cards_changed` in its `result`.
+    """
     change = await policies.install(context(request), policy, body.model_dump(exclude_unset=True))
-    members = _members(change.installed) | {"cards_changed": change.cards_changed}
+    if change.job:
+        return await accepted(request, change.job, again=False)
+    members = as_answer(change.installed) | {"cards_changed": change.cards_changed}
     return Response(to_json(members), 201 if change.created else 200, media_type=render.JSON)
 
 
@@ -164,17 +171,3 @@ async def delete(request: Request, policy: Id) -> Response:
     """Only one that is not in force."""
     await policies.remove(context(request), policy)
     return Response(status_code=204)
-
-
-def _members(one: Installed) -> dict[str, object]:
-    policy = one.policy
-    return {
-        "id": policy.policy_id,
-        "version": policy.version,
-        "title": dict(policy.title),
-        "built_in": one.built_in,
-        "in_force": one.in_force,
-        "drafts": one.drafts,
-        "switched_on": sorted(policy.drafts),
-        "installed_at": one.installed_at,
-    }

@@ -12,6 +12,7 @@ from app.api import render
 from app.api.clock import ClockOut
 from app.api.examples import KEY_EXAMPLES, SANDBOX_EXAMPLES, SANDBOX_POLICY_EXAMPLES
 from app.api.fields import Instant, Text
+from app.api.jobs import JobOut, accepted
 from app.api.operations import Audience, attempt, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
@@ -21,7 +22,7 @@ from app.domain.clock import MAX_SPEED, Mode
 from app.domain.errors import Forbidden, NotFound
 from app.services import policies, sandboxes
 from app.services.access import Registry, Role, Scope
-from app.services.sandboxes import Current, NewKey, as_answer
+from app.services.sandboxes import Current, NewKey, as_answer, current_answer
 
 router = APIRouter(prefix="/v1", route_class=ScopedRoute)
 
@@ -157,15 +158,22 @@ async def current(request: Request) -> Response:
         RuledSandboxOut,
         Scope.POLICIES,
         body=True,
+        job=JobOut,
     ),
 )
 async def choose_policy(
     request: Request, body: Annotated[SandboxPolicyIn, Body(openapi_examples=SANDBOX_POLICY_EXAMPLES)]
 ) -> Response:
-    """Every open card is judged anew: its last lawful day may move, with a fact that says why."""
+    """Every open card is judged anew: its last lawful day may move, with a fact that says why.
+
+    The rules are in force at once. Where more than a thousand cards are open, a job judges them, and tells
+    `cards_changed` in its `result`; another change of the rules cancels it, and judges all of them by its own.
+    """
     change = await policies.choose(context(request), body.policy, body.drafts)
+    if change.job:
+        return await accepted(request, change.job, again=False)
     shown = await sandboxes.current(context(request))
-    members = _current_members(shown) | {"cards_changed": change.cards_changed}
+    members = current_answer(shown) | {"cards_changed": change.cards_changed}
     return Response(to_json(members), media_type=render.JSON)
 
 
@@ -189,11 +197,7 @@ async def delete(request: Request) -> Response:
 
 
 def _current(shown: Current) -> Response:
-    return Response(to_json(_current_members(shown)), media_type=render.JSON)
-
-
-def _current_members(shown: Current) -> dict[str, object]:
-    return as_answer(shown.sandbox, shown.now) | {"counts": shown.counts}
+    return Response(to_json(current_answer(shown)), media_type=render.JSON)
 
 
 # Keys ----------------------------------------------------------------------------------------------------------------

@@ -134,6 +134,15 @@ OPEN_CARDS = in_sandbox(
 )
 """Open cards by number, after a number."""
 
+OPEN_COUNT = select(func.count().label("count")).select_from(
+    select(literal_column("1"))
+    .select_from(cards)
+    .where(cards.c.world_id == WORLD, IS_ACTIVE)
+    .limit(_LIMIT)
+    .subquery("open_cards")
+)
+"""How many cards are open; counted no further than `limit`."""
+
 MET = select(facts.c.card_number, facts.c.reason, facts.c.occurred_on).where(
     facts.c.world_id == WORLD,
     AnyOf(facts.c.card_number, _NUMBERS),

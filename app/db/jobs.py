@@ -7,7 +7,19 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, Text, and_, bindparam, literal_column, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from app.db.engine import Row, Session
 from app.db.scoped import SANDBOX, in_sandbox
@@ -28,6 +40,7 @@ class JobState(StrEnum):
 UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 CLOCK_ADVANCE, CLOCK_DRY_RUN = "clock.advance", "clock.dry_run"
+POLICY_JUDGE = "policy.judge"
 FORK, SNAPSHOT, RESTORE = "sandbox.fork", "sandbox.snapshot", "sandbox.restore"
 """The kinds of jobs."""
 
@@ -91,16 +104,24 @@ OF_KIND_UNDER_WAY = in_sandbox(
     .limit(1)
 )
 
-CANCEL_OF_WORLD = (
-    update(jobs)
-    .where(
-        jobs.c.sandbox_id == bindparam("of_sandbox_id", type_=jobs.c.sandbox_id.type),
-        jobs.c.kind.in_([literal_column(f"'{kind}'") for kind in (CLOCK_ADVANCE, CLOCK_DRY_RUN)]),
-        _UNDER_WAY,
+
+def _cancel(*kinds: str) -> Update:
+    return (
+        update(jobs)
+        .where(
+            jobs.c.sandbox_id == bindparam("of_sandbox_id", type_=jobs.c.sandbox_id.type),
+            jobs.c.kind.in_([literal_column(f"'{kind}'") for kind in kinds]),
+            _UNDER_WAY,
+        )
+        .values(state=JobState.CANCELLED.value, finished_at=RealNow())
     )
-    .values(state=JobState.CANCELLED.value, finished_at=RealNow())
-)
+
+
+CANCEL_OF_WORLD = _cancel(CLOCK_ADVANCE, CLOCK_DRY_RUN, POLICY_JUDGE)
 """Cancel what was asked of the world that the sandbox leaves behind."""
+
+CANCEL_JUDGING = _cancel(POLICY_JUDGE)
+"""Cancel what judges by rules that are no longer in force."""
 
 CANCEL = (
     update(jobs)

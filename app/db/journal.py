@@ -11,7 +11,9 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    distinct,
     exists,
+    func,
     literal_column,
     null,
     or_,
@@ -24,7 +26,7 @@ from app.db.engine import Row
 from app.db.scoped import WORLD, in_sandbox
 from app.db.tables import cards, documents, facts, salts
 from app.db.write import Step, added
-from app.domain.events import Fact, FactKind
+from app.domain.events import Fact, FactKind, Rejudged, Source
 from app.domain.history import Recorded
 
 OF_CARD = in_sandbox(
@@ -97,6 +99,15 @@ OF_SCAN = in_sandbox(
     ).where(facts.c.world_id == WORLD, facts.c.scan_id == bindparam("scan_id", type_=Text()))
 )
 """What was decided on a scan."""
+
+JUDGED_SINCE = select(func.count(distinct(facts.c.card_number)).label("count")).where(
+    facts.c.world_id == WORLD,
+    facts.c.fact_id > bindparam("since", type_=facts.c.fact_id.type),
+    literal_column(f"facts.kind = '{FactKind.CHANGED.value}'"),
+    literal_column(f"facts.source = '{Source.REGISTRY.value}'"),
+    literal_column(f"facts.reason = '{Rejudged.POLICY.value}'"),
+)
+"""How many cards got another end by other rules, since an identifier was made."""
 
 _TRAVELLER = bindparam("traveller_id", type_=facts.c.traveller_id.type)
 _CROSSINGS: ColumnElement[bool] = literal_column(

@@ -5,6 +5,7 @@ what steps the clock was moved makes no difference.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import datetime
 from itertools import count
 from uuid import UUID
@@ -52,24 +53,24 @@ async def place_all(ctx: Context, *, most: int | None = None) -> bool:
     return False
 
 
-async def plan_anew(ctx: Context) -> None:
-    """Think again about what is due on every open card: the rules have changed."""
-    after: str | None = ""
-    while after is not None:
-        after = await _plan_page(ctx, after)
+async def plan_anew(ctx: Context) -> AsyncIterator[int]:
+    """Think again about what is due on every open card, for the rules have changed; tells how many at once."""
+    after = ""
+    while numbers := await _plan_page(ctx, after):
+        after = numbers[-1]
+        yield len(numbers)
 
 
 @unit_of_work
-async def _plan_page(ctx: Context, after: str) -> str | None:
-    """Think about the next open cards after a number; gives the last of them, None when there are no more."""
+async def _plan_page(ctx: Context, after: str) -> list[str]:
+    """Think about the next open cards after a number; gives theirs."""
     read = await ctx.read(feed.OPEN_CARDS, after_number=after, limit=_BATCH[ctx.db.dialect.name])
-    if not read.rows:
-        return None
-    async with ctx.db.transaction() as unit:
-        await _locked(unit, ctx.caller.world_id)
-        await write_down_anew(ctx, unit, [row["card_number"] for row in read.rows], read.instant)
-    last: str = read.rows[-1]["card_number"]
-    return last
+    numbers: list[str] = [row["card_number"] for row in read.rows]
+    if numbers:
+        async with ctx.db.transaction() as unit:
+            await _locked(unit, ctx.caller.world_id)
+            await write_down_anew(ctx, unit, numbers, read.instant)
+    return numbers
 
 
 @unit_of_work

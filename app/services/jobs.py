@@ -20,6 +20,7 @@ from app.services.access import Context, Read, Registry, Scope, acting_in, unit_
 SCOPE_OF: Mapping[str, Scope] = {
     rows.CLOCK_ADVANCE: Scope.CLOCK,
     rows.CLOCK_DRY_RUN: Scope.CLOCK,
+    rows.POLICY_JUDGE: Scope.POLICIES,
     rows.FORK: Scope.SANDBOX,
     rows.SNAPSHOT: Scope.SANDBOX,
     rows.RESTORE: Scope.SANDBOX,

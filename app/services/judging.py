@@ -1,11 +1,13 @@
 """Open stays: walked through page by page, and judged anew when the rules have changed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.db import cards as rows
+from app.db import feed
 from app.db import particulars as sealed_json
+from app.db.engine import Session
 from app.db.sandboxes import Sandbox
 from app.db.tables import cards
 from app.db.write import Step, changed
@@ -27,24 +29,60 @@ from app.services.recording import card_step, fact_steps, store
 from app.services.sandboxes import every
 
 _PAGE = 500
+_TOLD_EVERY = 100
+_CARDS_AT_ONCE = 1_000
+"""What is judged while a client waits, a few seconds where every card gets another end; more is a job."""
+_ALL = 2**31 - 1
+
+
+@dataclass(slots=True)
+class Judged:
+    """How far the cards are judged anew: looked at, given another end, planned anew."""
+
+    judged: int = 0
+    changed: int = 0
+    planned: int = 0
 
 
 async def judge_anew(ctx: Context) -> int:
-    """Give every open card the end that the policy in force sets; tell how many got another one.
+    """Give every open card the end that the policy in force sets; tell how many got another one."""
+    done = Judged()
+    async for _ in judging_anew(ctx, done, actor=ctx.actor):
+        pass
+    return done.changed
+
+
+async def judging_anew(ctx: Context, done: Judged, *, actor: str) -> AsyncIterator[None]:
+    """Give every open card the end that the policy in force sets; stops now and then to tell how far that is.
 
     Page by page, and each card that changes in a unit of work of its own, so that nobody waits for all. Who enters
     from now on is judged by the new policy already, who was just being let in is waited for. Cut off half-way, the same
     request does the rest.
     """
     await ctx.db.settle()
-    count, after = 0, ""
+    after = ""
     while page := await open_cards(ctx, after):
         for one in page:
             if _judged_by(ctx.policy, one.card, one.traveller, one.stays) is not one.card:
-                count += await _judge(ctx, one.card.number)
+                done.changed += await _judge(ctx, one.card.number, actor)
+            done.judged += 1
+            if done.judged % _TOLD_EVERY == 0:
+                yield
         after = page[-1].card.number
-    await announcing.plan_anew(ctx)
-    return count
+    async for planned in announcing.plan_anew(ctx):
+        done.planned += planned
+        yield
+
+
+async def is_large(ctx: Context, unit: Session) -> bool:
+    """Whether more cards are to be judged anew than a client should wait for."""
+    return await count_open(ctx, unit, limit=_CARDS_AT_ONCE + 1) > _CARDS_AT_ONCE
+
+
+async def count_open(ctx: Context, db: Session, *, limit: int = _ALL) -> int:
+    """Count the open cards, no further than `limit`."""
+    row = await db.one(feed.OPEN_COUNT, world_id=ctx.caller.world_id, limit=limit)
+    return row["count"] if row else 0
 
 
 async def judge_everywhere(registry: Registry) -> list[tuple[Sandbox, int]]:
@@ -92,7 +130,7 @@ async def open_cards(ctx: Context, after: str) -> list[OpenCard]:
 
 
 @unit_of_work
-async def _judge(ctx: Context, number: str) -> bool:
+async def _judge(ctx: Context, number: str, actor: str) -> bool:
     read = await ctx.read(rows.WITH_STAYS, number=number, key=None)
     if not read.rows:
         return False
@@ -106,7 +144,7 @@ async def _judge(ctx: Context, number: str) -> bool:
         after,
         fact_id=ctx.registry.new_id(read.real_now),
         recorded_at=read.instant,
-        actor=ctx.actor,
+        actor=actor,
         source=Source.REGISTRY,
         reason=Rejudged.POLICY,
     )

@@ -2,23 +2,32 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
+from app.db import journal, sandboxes
 from app.db import policies as stored
-from app.db import sandboxes
 from app.db.engine import Session
+from app.db.jobs import CANCEL_JUDGING, POLICY_JUDGE, Job
+from app.db.scoped import HERE
 from app.db.tables import policies as table
 from app.db.write import added, changed, store_in
+from app.domain.clock import instant_text
 from app.domain.declaring import DeclarationTerms, Window, WindowState
 from app.domain.errors import Conflict, Fault, NotFound, RuleViolation, violation
 from app.domain.policy import Policy
 from app.policies import regimes
 from app.policies.reading import BrokenData
 from app.policies.regimes import read_json
-from app.services.access import Context, StaleCallerError, unit_of_work
-from app.services.judging import judge_anew
+from app.services import jobs
+from app.services import sandboxes as sandbox_services
+from app.services.access import Context, Read, StaleCallerError, unit_of_work
+from app.services.jobs import Finished, Progress
+from app.services.judging import Judged, count_open, is_large, judge_anew, judging_anew
+
+JUDGE = POLICY_JUDGE
+"""The kind of job."""
 
 _MOST_POLICIES = 20
 """Of a sandbox's own."""
@@ -41,11 +50,15 @@ class Installed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What became of a change of the rules: the policy, and how many open cards got another end."""
+    """What became of a change of the rules: the policy, and how many open cards got another end.
+
+    Where those are many a `job` finds out.
+    """
 
     installed: Installed
-    cards_changed: int
+    cards_changed: int = 0
     created: bool = False
+    job: Job | None = None
 
 
 @unit_of_work
@@ -108,9 +121,13 @@ async def install(ctx: Context, policy_id: str, sent: Mapping[str, Any]) -> Chan
     """
     text = json.dumps(sent, ensure_ascii=False)
     policy = _read(text, policy_id)
-    ctx, real, created = await _store(ctx, policy, text)
-    count = await judge_anew(ctx) if ctx.caller.policy == policy_id else 0
-    return Change(installed=_shown(ctx, policy, real), cards_changed=count, created=created)
+    ctx, real, created, job = await _store(ctx, policy, text)
+    change = Change(installed=_shown(ctx, policy, real), created=created, job=job)
+    return await _judged(ctx, change) if ctx.caller.policy == policy_id else change
+
+
+async def _judged(ctx: Context, change: Change) -> Change:
+    return change if change.job else replace(change, cards_changed=await judge_anew(ctx))
 
 
 def _read(text: str, policy_id: str) -> Policy:
@@ -126,12 +143,13 @@ def _read(text: str, policy_id: str) -> Policy:
 
 
 @unit_of_work
-async def _store(ctx: Context, policy: Policy, text: str) -> tuple[Context, datetime, bool]:
-    """Store it; give the context that knows it, when that was in real time, and whether the name is new."""
+async def _store(ctx: Context, policy: Policy, text: str) -> tuple[Context, datetime, bool, Job | None]:
+    """Store it; give the context that knows it, when that was in real time, whether the name is new, and a job."""
     if policy.policy_id in ctx.registry.policies:
         raise Conflict("policy-built-in")
     caller = ctx.caller
     where = {"sandbox_id": caller.sandbox_id, "policy_id": policy.policy_id}
+    read, job = await ctx.read(HERE, key=None), None
     async with ctx.db.transaction() as unit:
         await _lock(ctx, unit)
         before = await stored.load(unit, caller.sandbox_id, policy.policy_id)
@@ -146,7 +164,8 @@ async def _store(ctx: Context, policy: Policy, text: str) -> tuple[Context, date
         if caller.policy == policy.policy_id:
             known = {row.row_id for row in policy.rows() if row.draft}
             await sandboxes.choose_policy(unit, caller.sandbox_id, caller.policy, caller.drafts & known)
-    return await ctx.reloaded(), real, before is None
+            job = await _judging(ctx, unit, read, installed=True)
+    return await ctx.reloaded(), real, before is None, job
 
 
 async def choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | None) -> Change:
@@ -154,20 +173,66 @@ async def choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | 
 
     RuleViolation `unknown-policy` or `unknown-draft`. Without `drafts`, those of the same policy stay as they are.
     """
-    ctx = await _choose(ctx, policy_id, drafts)
-    return Change(installed=_shown(ctx, ctx.policy), cards_changed=await judge_anew(ctx))
+    ctx, job = await _choose(ctx, policy_id, drafts)
+    return await _judged(ctx, Change(installed=_shown(ctx, ctx.policy), job=job))
 
 
 @unit_of_work
-async def _choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | None) -> Context:
-    caller = ctx.caller
+async def _choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | None) -> tuple[Context, Job | None]:
+    caller, read = ctx.caller, await ctx.read(HERE, key=None)
     async with ctx.db.transaction() as unit:
         await _lock(ctx, unit)  # before anything is judged by what the caller knew
         policy = await find(ctx, policy_id or caller.policy, "/policy", within=unit)
         kept = caller.drafts if policy.policy_id == caller.policy else frozenset()
         policy = policy.with_drafts(kept if drafts is None else drafts)
         await sandboxes.choose_policy(unit, caller.sandbox_id, policy.policy_id, policy.drafts)
-    return await ctx.reloaded()
+        job = await _judging(ctx, unit, read, installed=False)
+    return await ctx.reloaded(), job
+
+
+async def _judging(ctx: Context, unit: Session, read: Read, *, installed: bool) -> Job | None:
+    """Ask for a job that judges the open cards, in the transaction that changes the rules; None where they are few.
+
+    Whoever judges by the rules of before is stopped.
+    """
+    await unit.run(CANCEL_JUDGING, of_sandbox_id=ctx.caller.sandbox_id)
+    if not await is_large(ctx, unit):
+        return None
+    job, step = jobs.begin(ctx, read, JUDGE, {"installed": installed}, of_world=True)
+    await store_in(unit, [step])
+    return job
+
+
+async def finish_judge(ctx: Context, progress: Progress) -> Finished:
+    """Judge every open card anew, as a job. Whoever takes it over begins again, and finds most of them judged."""
+    job, done, total = progress.job, Judged(), 2 * await count_open(ctx, ctx.db)
+    async for _ in judging_anew(ctx, done, actor=job.actor):
+        progress.counts.update(asdict(done))
+        await progress.keep(min(done.judged + done.planned, total), total)
+    # those too that were judged by workers who died
+    row = await ctx.db.one(journal.JUDGED_SINCE, world_id=ctx.caller.world_id, since=job.job_id)
+    changed = {"cards_changed": row["count"] if row else 0}
+    progress.counts["changed"] = changed["cards_changed"]
+    await progress.keep(total, total)
+    if job.asked["installed"]:
+        (in_force,) = (one for one in await listing(ctx) if one.in_force)
+        return Finished(as_answer(in_force) | changed)
+    return Finished(sandbox_services.current_answer(await sandbox_services.current(ctx)) | changed)
+
+
+def as_answer(one: Installed) -> dict[str, Any]:
+    """Write a policy as it is answered."""
+    policy = one.policy
+    return {
+        "id": policy.policy_id,
+        "version": policy.version,
+        "title": dict(policy.title),
+        "built_in": one.built_in,
+        "in_force": one.in_force,
+        "drafts": one.drafts,
+        "switched_on": sorted(policy.drafts),
+        "installed_at": one.installed_at and instant_text(one.installed_at),
+    }
 
 
 @unit_of_work

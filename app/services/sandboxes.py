@@ -155,6 +155,11 @@ def as_answer(sandbox: Sandbox, now: datetime) -> dict[str, Any]:
     }
 
 
+def current_answer(shown: Current) -> dict[str, Any]:
+    """Write what is told of a sandbox with what it holds."""
+    return as_answer(shown.sandbox, shown.now) | {"counts": shown.counts}
+
+
 async def _load(ctx: Context) -> Sandbox:
     sandbox = await sandboxes.load(ctx.db, ctx.caller.sandbox_id)
     if sandbox is None:

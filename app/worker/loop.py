@@ -14,7 +14,7 @@ from app.db import jobs as kinds
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Refusal
 from app.domain.webhooks import Pace
-from app.services import announcing, clocks, deliveries, jobs, sandboxes, worlds
+from app.services import announcing, clocks, deliveries, jobs, policies, sandboxes, worlds
 from app.services.access import Context, Registry, acting_in
 from app.services.jobs import Handler
 from app.worker.delivering import Courier, Sender
@@ -34,6 +34,7 @@ _TROUBLE = 2.0
 HANDLERS: Mapping[str, Handler] = {
     kinds.CLOCK_ADVANCE: clocks.finish_advance,
     kinds.CLOCK_DRY_RUN: clocks.finish_dry_run,
+    kinds.POLICY_JUDGE: policies.finish_judge,
     kinds.FORK: worlds.finish_fork,
     kinds.SNAPSHOT: worlds.finish_snapshot,
     kinds.RESTORE: worlds.finish_restore,

@@ -1,8 +1,10 @@
 """A policy put in force: what was judged by another one is judged anew; drafts, deletion, other sandboxes."""
 
 import pytest
-from httpx2 import AsyncClient
+from httpx2 import AsyncClient, Response
 
+from app.services import judging
+from app.worker import loop as worker
 from tests.api.bodies import DOCUMENT, MOSCOW_AIR, VISA, Body, declaration, entering, policy
 from tests.api.conftest import START, House, NewColleague, NewTester
 from tests.api.contract import code_of, faults_of
@@ -305,3 +307,39 @@ async def test_exemptions_are_those_of_the_policy_in_force(client: AsyncClient) 
     assert (answer.json()["exemption"], answer.json()["needed_from"]) == ("guests", "2026-12-20")
     russian = declaration(holder={"citizenship": "KAZ"}, document=DOCUMENT | {"issuing_state": "KAZ"})
     assert (await client.post("/v1/cards", json=russian)).status_code == 201
+
+
+# Very many cards -----------------------------------------------------------------------------------------------------
+
+
+async def judged(house: House, client: AsyncClient, answer: Response) -> Body:
+    """Have a job done; gives what came of it."""
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["kind"], answer.headers["location"]) == ("policy.judge", job["links"]["self"])
+    while await worker.next_job(house.app.state.registry):
+        pass
+    done: Body = (await client.get(job["links"]["self"], headers={"Prefer": "wait=20"})).json()
+    assert (done["state"], done["counts"]) == ("done", {"judged": 3, "changed": 3, "planned": 3})
+    result: Body = done["result"]
+    return result
+
+
+async def test_rules_for_very_many_cards_are_answered_with_a_job(
+    house: House, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = [await enter(client, f"FA000000{number}") for number in range(3)]
+    await install(client, policy())
+    monkeypatch.setattr(judging, "_CARDS_AT_ONCE", 2)
+    answer = await client.patch("/v1/sandboxes/current", json={"policy": "thirty-days"})
+    told = await judged(house, client, answer)
+    monkeypatch.undo()
+    again = (await client.patch("/v1/sandboxes/current", json={"policy": "thirty-days"})).json()
+    assert told == again | {"cards_changed": 3}
+    assert {(await shown(client, one))["last_lawful_day"] for one in entered} == {"2026-12-30"}
+    monkeypatch.setattr(judging, "_CARDS_AT_ONCE", 2)
+    later = changed(policy(version=2), LIMIT + "/max_days", 20)
+    told = await judged(house, client, await client.put("/v1/policies/thirty-days", json=later))
+    monkeypatch.undo()
+    (in_force,) = [one for one in (await listed(client)).values() if one["in_force"]]
+    assert told == in_force | {"cards_changed": 3}
