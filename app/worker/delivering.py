@@ -121,6 +121,8 @@ class Courier:
         if messages is None:
             await asyncio.sleep(_TROUBLE)
         self._claiming.discard(webhook_id)
+        if messages and len(messages) == len(places):
+            self._go_on(webhook_id)  # places may have become free meanwhile
 
     async def _claim(self, webhook_id: UUID, limit: int) -> list[Message] | None:
         """Take what is due; None where that fails, which ends nothing that is on the way."""
@@ -141,7 +143,11 @@ class Courier:
         except Exception as error:  # noqa: BLE001  it is sent again when its lease is over
             _LOG.error("%s while settling a delivery", type(error).__name__)
         self._places.give_back(webhook_id, [place])
-        if self._places.is_prompt(webhook_id):  # there may be more; others wait for their turn
+        self._go_on(webhook_id)
+
+    def _go_on(self, webhook_id: UUID) -> None:
+        """Serve an endpoint for which there may be more, at once where it is prompt; others wait for their turn."""
+        if self._places.is_prompt(webhook_id):
             self._begin(webhook_id, failing=False)
 
     async def _try(self, message: Message, asked_at: float) -> Attempt:
