@@ -1,9 +1,9 @@
 """Crossings of a traveller that wait for one another, and what comes of them once the one that they need is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from app.db import cards as rows
@@ -24,6 +24,9 @@ from app.services.access import Context, Read
 from app.services.judging import other_steps
 from app.services.recording import card_step, fact_steps
 from app.services.reports import outcome_of
+
+Place: TypeAlias = tuple[datetime, str]
+"""The instant and the checkpoint of a crossing: what was told of the same person twice is one crossing."""
 
 _TAKEN_BACK = frozenset({FactKind.WITHDRAWN, FactKind.SUPERSEDED})
 
@@ -63,8 +66,30 @@ async def unjoined(ctx: Context, traveller_id: UUID, new: Particulars | None = N
     waiting = [row for row in told if row["kind"] == FactKind.CROSSING and row["fact_id"] not in answered]
     return Unjoined(
         entries=[_waiting(row) for row in waiting if _is_entry(row)],
-        exits=[_waiting(row) for row in waiting if _is_exit(row)],
+        exits=_once([row for row in waiting if _is_exit(row)], _exits_of_stays(told, answered)),
     )
+
+
+def _exits_of_stays(told: Sequence[Row], answered: Collection[UUID | None]) -> set[Place]:
+    """Say when and where a stay has ended by what was told, though that turned out wrong since."""
+    asked = [row for row in told if row["outcome"] and row["outcome"]["asked"] == FactKind.DEPARTED]
+    return {_place(row) for row in asked if row["kind"] == FactKind.DEPARTED or row["fact_id"] in answered}
+
+
+def _once(exits: Sequence[Row], of_stays: Collection[Place]) -> list[Waiting]:
+    """Leave out exits that were told twice: nobody leaves twice in one instant, or waits to have left a stay so.
+
+    One that waits again, by a fact that says so, is no second telling.
+    """
+    waiting: dict[Place, Waiting] = {}
+    for row in exits:
+        if row["corrects"] or _place(row) not in of_stays:
+            waiting.setdefault(_place(row), _waiting(row))
+    return [*waiting.values()]
+
+
+def _place(row: Row) -> Place:
+    return row["occurred_at"], row["outcome"]["checkpoint"]
 
 
 def _is_entry(row: Row) -> bool:
