@@ -11,24 +11,21 @@ from app.api.border import CrossedOut, ReportIn, crossing_answer, status_of, tol
 from app.api.border_examples import BATCH_EXAMPLES, REPORT_EXAMPLES
 from app.api.cards import card_links
 from app.api.openapi import Problem
-from app.api.operations import Audience, attempt, operation
+from app.api.operations import Audience, attempt, operation, replayed
 from app.api.problems import failed, language_of, refused
 from app.api.render import JSON
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, HolderIn, Told
-from app.db.engine import Busy, Unavailable
 from app.domain.border import Direction
 from app.domain.errors import Refusal
-from app.services import border, crossings
-from app.services.access import Context, Scope
+from app.services import scans
+from app.services.access import Scope
 from app.services.border import Crossed
-from app.services.idempotency import Attempt
+from app.services.scans import Scan, Undone
 
 router = APIRouter(prefix="/v1/crossings", route_class=ScopedRoute)
 
 _MOST = 500
-_ONCE = Attempt(key=None, operation="reportCrossings", body=b"")
-"""Scans are repeatable by their own identifiers."""
 
 
 class ScanIn(ReportIn):
@@ -47,13 +44,10 @@ class ScanIn(ReportIn):
             raise PydanticCustomError("exactly-one", "one of {expected}", {"expected": "number, document, mrz"})
         return self
 
-    async def decided(self, ctx: Context, tried: Attempt) -> Crossed:
-        """Have it decided."""
-        at = self.report(holder=self.holder)
-        if self.number is None:
-            return await crossings.report(ctx, self.direction, at, self.sighting(self.holder), tried)
-        use_case = border.enter if self.direction is Direction.ENTRY else border.leave
-        return await use_case(ctx, self.number, at, tried)
+    def domain(self) -> Scan:
+        """Give the service its object."""
+        at, sighting = self.report(holder=self.holder), self.sighting(self.holder)
+        return Scan(direction=self.direction, number=self.number, at=at, sighting=sighting)
 
 
 class BatchIn(Asked):
@@ -96,7 +90,7 @@ class BatchOut(Told):
 )
 async def report(request: Request, body: Annotated[ScanIn, Body(openapi_examples=REPORT_EXAMPLES)]) -> Response:
     """On the card of that person if there is one. Without one an exit is recorded as such, and nothing invented."""
-    crossed = await body.decided(context(request), await attempt(request, "reportCrossing"))
+    crossed = await scans.decide(context(request), body.domain(), await attempt(request, "reportCrossing"))
     return crossing_answer(request, crossed)
 
 
@@ -109,19 +103,30 @@ async def report(request: Request, body: Annotated[ScanIn, Body(openapi_examples
         BatchOut,
         Scope.BORDER,
         body=True,
+        repeatable=True,
+        headers=["Idempotency-Replayed"],
     ),
 )
 async def batch(request: Request, body: Annotated[BatchIn, Body(openapi_examples=BATCH_EXAMPLES)]) -> Response:
-    """Each scan is decided on its own, one after the other; give each a `scan_id`, so that a repeat changes nothing."""
-    ctx, language, items = context(request), language_of(request), []
-    for place, scan in enumerate(body.items):
-        try:
-            crossed = await scan.decided(ctx, _ONCE)
-        except Refusal as refusal:
-            refusal.point_below(f"/items/{place}")
-            items.append(bytes(refused(request, refusal).body))
-        except (Busy, Unavailable) as error:
-            items.append(bytes(failed(request, error).body))
-        else:
-            items.append(b'{"status":%d,' % status_of(crossed) + told(crossed, language)[1:])
-    return Response(b'{"items":[' + b",".join(items) + b"]}", media_type=JSON)
+    """Each scan is decided on its own, one after the other; with a `scan_id` it is never decided twice.
+
+    A repeat under the same Idempotency-Key answers with the same decisions and problems, and goes on where a request
+    was cut off.
+    """
+    tried, asked_as = await attempt(request, "reportCrossings"), str(request.scope.get("request_id", ""))
+    batch = await scans.decide_each(context(request), [one.domain() for one in body.items], tried, asked_as)
+    # a refusal names the request that met it, also when it is told again
+    request = Request({**request.scope, "request_id": batch.asked_as})
+    items = [_told(request, one) for one in batch.items]
+    answer = b'{"items":[' + b",".join(items) + b"]}"
+    return Response(answer, headers=replayed(batch.replayed), media_type=JSON)
+
+
+def _told(request: Request, one: Crossed | Undone | Refusal) -> bytes:
+    match one:
+        case Crossed():
+            return b'{"status":%d,' % status_of(one) + told(one, language_of(request))[1:]
+        case Undone():
+            return bytes(failed(request, one.error).body)
+        case _:
+            return bytes(refused(request, one).body)

@@ -33,7 +33,7 @@ from app.domain.policy import Policy
 from app.services import joining
 from app.services.access import Context, Read, unit_of_work
 from app.services.cards import Shown, shown, version_of
-from app.services.idempotency import Attempt, earlier, remember
+from app.services.idempotency import OK, Attempt, earlier, remember
 from app.services.joining import Effect, Unjoined
 from app.services.recording import Salt, card_step, fact_steps, store
 from app.services.reports import CrossingAt, outcome_of, report_of
@@ -124,7 +124,7 @@ async def _on_card(
     if repeat := earlier(ctx, read, attempt):
         return await repeated(ctx, repeat["replay_answer"])
     asked_of = asked_of or number
-    if at.scan_id and (scanned := await scan_before(ctx, at, kind, asked_of)):
+    if at.scan_id and (scanned := await scan_before(ctx, read, at, kind, asked_of, attempt)):
         return scanned
     waiting = await joining.unjoined(ctx, card.traveller_id) if at.is_told_later(read.instant) else Unjoined()
     place = _place(card, read, at, waiting) if kind is FactKind.DEPARTED else _Place(number=number)
@@ -347,14 +347,19 @@ async def repeated(ctx: Context, answer: Mapping[str, Any]) -> Crossed:
     return crossed(answer, await version_of(ctx, answer["card"], answer["version"], at=at), replayed=True)
 
 
-async def scan_before(ctx: Context, at: CrossingAt, asked: FactKind, asked_of: str | None) -> Crossed | None:
+async def scan_before(
+    ctx: Context, read: Read, at: CrossingAt, asked: FactKind, asked_of: str | None, attempt: Attempt
+) -> Crossed | None:
     """Give the first answer to a scan that came before; Conflict `scan-id-reused` when it was another crossing."""
-    read = await ctx.read(journal.OF_SCAN, scan_id=at.scan_id)
-    if not read.rows:
+    found = await ctx.read(journal.OF_SCAN, scan_id=at.scan_id)
+    if not found.rows:
         return None
-    answer, shown_now = read.head["outcome"], at.seen(read.instant)
+    answer, shown_now = found.head["outcome"], at.seen(found.instant)
     seen = shown_now and shown_now.exact_hash(ctx).hex()
     another = answer["asked"] != asked or (asked_of is not None and answer["asked_of"] != asked_of)
     if another or (None not in {seen, answer["seen"]} and seen != answer["seen"]):
-        raise Conflict("scan-id-reused", extra={"fact": f"fct_{read.head['fact_id'].hex}"})
-    return replace(await repeated(ctx, answer), changed=False, replayed=False)
+        raise Conflict("scan-id-reused", extra={"fact": f"fct_{found.head['fact_id'].hex}"})
+    answer = answer | {"changed": False}
+    if steps := remember(ctx, read, attempt, status=OK, answer=answer):
+        await store(ctx, steps, traveller_id=None, version=None)
+    return replace(await repeated(ctx, answer), replayed=False)

@@ -25,7 +25,7 @@ from app.services.recording import Salt, fact_steps, store
 from app.services.reports import CrossingAt, Seen, Sighting, outcome_of, report_of
 
 _ASKED = {Direction.ENTRY: FactKind.ENTERED, Direction.EXIT: FactKind.DEPARTED}
-_ON_CARD = {Direction.ENTRY: border.enter, Direction.EXIT: border.leave}
+ON_CARD = {Direction.ENTRY: border.enter, Direction.EXIT: border.leave}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +61,14 @@ async def report(ctx: Context, direction: Direction, at: CrossingAt, sighting: S
     if repeat := earlier(ctx, read, attempt):
         return await border.repeated(ctx, repeat["replay_answer"])
     if at.scan_id and (
-        scanned := await border.scan_before(ctx, replace(at, sighting=sighting), _ASKED[direction], None)
+        scanned := await border.scan_before(ctx, read, replace(at, sighting=sighting), _ASKED[direction], None, attempt)
     ):
         return scanned
     told = await report_of(ctx, read, at)
     exact = shown.exact_hash(ctx)
     found = _people(ctx, [row for row in read.rows if row["exact_hash"] == exact], shown, direction, told)
     if len(found) == 1 and found[0].card:
-        return await _ON_CARD[direction](ctx, found[0].card, replace(at, sighting=sighting), attempt)
+        return await ON_CARD[direction](ctx, found[0].card, replace(at, sighting=sighting), attempt)
     outcome = _outcome(ctx, direction, told, shown, several=len(found) > 1)
     person = found[0] if len(found) == 1 else None
     return await _record(ctx, read, _Case(direction, told, shown, outcome), person, attempt)

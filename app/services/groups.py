@@ -1,7 +1,7 @@
 """Groups and families: many applications in one request, all or nothing, or each on its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from uuid import UUID
 
@@ -9,9 +9,10 @@ from app.db.scoped import HERE
 from app.domain.application import Application
 from app.domain.errors import Fault, Forbidden, Refusal, RuleViolation
 from app.services.access import Context, unit_of_work
+from app.services.batches import Answered, Begun, answered, begin
 from app.services.cards import Prepared, Shown, issue, prepare, version_of
-from app.services.idempotency import Attempt, earlier, remember, remember_refusal
-from app.services.recording import Unit, store, store_all
+from app.services.idempotency import Attempt, earlier, remember
+from app.services.recording import Unit, store_all
 
 _ONCE = Attempt(key=None, operation="", body=b"")
 
@@ -73,12 +74,8 @@ async def issue_each(
     A repeat tells the same of each member, also of who was refused, and goes on where the first attempt was cut off.
     Another request under the same key is refused as a whole, before anybody is judged.
     """
-    begun = await _begin(ctx, attempt, asked_as)
-    members = [
-        # by the group, so that members are remembered no longer than it; no client's key has a space
-        await _member(ctx, one, replace(attempt, key=attempt.key and f"{begun.group_id} {place}"), begun)
-        for place, one in enumerate(applications)
-    ]
+    begun = await begin(ctx, attempt, asked_as)
+    members = [await _member(ctx, one, begun, begun.own(attempt, place)) for place, one in enumerate(applications)]
     for place, one in enumerate(members):
         if isinstance(one.item, Refusal):
             one.item.point_below(f"/cards/{place}")
@@ -90,70 +87,11 @@ async def issue_each(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Begun:
-    """A group, by which request it was begun, and whether that was another one."""
+async def _member(ctx: Context, application: Application | Refusal, begun: Begun, own: Attempt) -> Answered[Shown]:
+    async def issued() -> Shown:
+        return await issue(ctx, _sound(application), own, begun.group_id)
 
-    group_id: UUID
-    asked_as: str
-    before: bool
-
-
-@unit_of_work
-async def _begin(ctx: Context, attempt: Attempt, asked_as: str) -> _Begun:
-    """Begin a group and keep its key, or go on with the group that the same request has begun."""
-    read = await ctx.read(HERE, key=attempt.key)
-    if repeat := earlier(ctx, read, attempt):
-        answer = repeat["replay_answer"]
-        return _Begun(group_id=UUID(answer["group"]), asked_as=answer.get("asked_as", asked_as), before=True)
-    group_id = ctx.registry.new_id(read.real_now)
-    if steps := remember(ctx, read, attempt, answer={"group": str(group_id), "asked_as": asked_as}):
-        await store(ctx, steps, traveller_id=None, version=None)
-    return _Begun(group_id=group_id, asked_as=asked_as, before=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Member:
-    """What became of one application, and whether that was told before."""
-
-    item: Shown | Refusal
-    replayed: bool
-
-
-async def _member(ctx: Context, application: Application | Refusal, own: Attempt, begun: _Begun) -> _Member:
-    """Judge an application once: whoever was refused stays so under the same key."""
-    if begun.before and (refused := await _refused_before(ctx, own)):
-        return _Member(item=refused, replayed=True)
-    try:
-        shown = await issue(ctx, _sound(application), own, begun.group_id)
-    except Refusal as refusal:
-        return _Member(item=refusal, replayed=False) if own.key is None else await _kept(ctx, own, refusal)
-    return _Member(item=shown, replayed=shown.replayed)
-
-
-@unit_of_work
-async def _refused_before(ctx: Context, own: Attempt) -> Refusal | None:
-    read = await ctx.read(HERE, key=own.key)
-    try:
-        earlier(ctx, read, own)
-    except Refusal as refusal:
-        return refusal
-    return None
-
-
-@unit_of_work
-async def _kept(ctx: Context, own: Attempt, refusal: Refusal) -> _Member:
-    """Keep a refusal, unless the same request at the same time has settled the matter by now."""
-    read = await ctx.read(HERE, key=own.key)
-    try:
-        settled = earlier(ctx, read, own)
-    except Refusal as before:
-        return _Member(item=before, replayed=True)
-    if settled:
-        shown = await version_of(ctx, settled["replay_card_number"], settled["replay_version"])
-        return _Member(item=shown, replayed=True)
-    await store(ctx, remember_refusal(ctx, read, own, refusal), traveller_id=None, version=None)
-    return _Member(item=refusal, replayed=False)
+    return await answered(ctx, begun, own, issued)
 
 
 def _sound(application: Application | Refusal) -> Application:
