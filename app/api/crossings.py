@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
+from app.api.apart import Each
 from app.api.border import CrossedOut, ReportIn, crossing_answer, status_of, told
 from app.api.border_examples import BATCH_EXAMPLES, REPORT_EXAMPLES
 from app.api.cards import card_links
@@ -53,7 +54,7 @@ class ScanIn(ReportIn):
 class BatchIn(Asked):
     """Scans in the order in which they were made."""
 
-    items: Annotated[list[ScanIn], Field(min_length=1, max_length=_MOST)]
+    items: Annotated[list[Each[ScanIn]], Field(min_length=1, max_length=_MOST)]
 
 
 class ScannedOut(CrossedOut):
@@ -110,11 +111,14 @@ async def report(request: Request, body: Annotated[ScanIn, Body(openapi_examples
 async def batch(request: Request, body: Annotated[BatchIn, Body(openapi_examples=BATCH_EXAMPLES)]) -> Response:
     """Each scan is decided on its own, one after the other; with a `scan_id` it is never decided twice.
 
+    One that is malformed is told so in its place.
+
     A repeat under the same Idempotency-Key answers with the same decisions and problems, and goes on where a request
     was cut off.
     """
     tried, asked_as = await attempt(request, "reportCrossings"), str(request.scope.get("request_id", ""))
-    batch = await scans.decide_each(context(request), [one.domain() for one in body.items], tried, asked_as)
+    told = [one if isinstance(one, Refusal) else one.domain() for one in body.items]
+    batch = await scans.decide_each(context(request), told, tried, asked_as)
     # a refusal names the request that met it, also when it is told again
     request = Request({**request.scope, "request_id": batch.asked_as})
     items = [_told(request, one) for one in batch.items]

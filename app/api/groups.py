@@ -1,5 +1,6 @@
 """Groups and families: up to fifty travellers in one request."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
+from app.api.apart import Each
 from app.api.examples import GROUP_EXAMPLES
 from app.api.openapi import Problem
 from app.api.operations import Audience, attempt, operation, replayed
@@ -16,7 +18,7 @@ from app.api.problems import language_of, refused
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, CardIn, CardOut, Told
 from app.domain.application import Application
-from app.domain.errors import Refusal
+from app.domain.errors import Fault, Refusal, RuleViolation
 from app.services import groups
 from app.services.access import Scope
 from app.services.cards import Shown
@@ -40,7 +42,7 @@ class GroupIn(Asked):
         GroupMode.ALL_OR_NOTHING,
         description="With `each`, whoever was refused stays so under the same Idempotency-Key: take another one.",
     )
-    cards: Annotated[list[CardIn], Field(min_length=1, max_length=_MOST)]
+    cards: Annotated[list[Each[CardIn]], Field(min_length=1, max_length=_MOST)]
 
 
 class MemberOut(Told):
@@ -77,11 +79,13 @@ class GroupOut(Told):
     ),
 )
 async def issue(request: Request, body: Annotated[GroupIn, Body(openapi_examples=GROUP_EXAMPLES)]) -> Response:
-    """All or nothing, or with `each` every card on its own.
+    """All or nothing, or with `each` every card on its own, also where one of the members is malformed.
 
     A repeat under the same Idempotency-Key answers with the same group, cards and refusals; with `each` it goes on
     where a request was cut off.
     """
+    if body.mode is GroupMode.ALL_OR_NOTHING:
+        _require_shape(body.cards)
     tried, applications = await attempt(request, "issueGroup"), [_application(card) for card in body.cards]
     if body.mode is GroupMode.EACH:
         begun_as = str(request.scope.get("request_id", ""))
@@ -103,8 +107,21 @@ async def issue(request: Request, body: Annotated[GroupIn, Body(openapi_examples
     return Response(answer, 201, replayed(group.replayed), render.JSON)
 
 
-def _application(card: CardIn) -> Application | Refusal:
+def _require_shape(members: Sequence[CardIn | Refusal]) -> None:
+    """Refuse the request as a whole where the shape of a member is wrong."""
+    faults: list[Fault] = []
+    for place, one in enumerate(members):
+        if isinstance(one, Refusal):
+            one.point_below(f"/cards/{place}")
+            faults += one.faults
+    if faults:
+        raise RuleViolation("validation-failed", faults=faults)
+
+
+def _application(card: CardIn | Refusal) -> Application | Refusal:
     """Give the domain its object, or why there is none: what is wrong with one member is told of that one."""
+    if isinstance(card, Refusal):
+        return card
     try:
         return card.domain()
     except Refusal as refusal:

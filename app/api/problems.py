@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -184,6 +185,12 @@ def failed(request: Request, error: Exception) -> Response:
             return problem(request, "database-unavailable", 503, headers={"Retry-After": "5"})
         case _:
             return problem(request, "internal-error", 500)
+
+
+def misshapen(error: ValidationError, sent: object) -> Refusal:
+    """Refuse one of several parts of a request for its shape, with pointers into that part."""
+    faults = [_fault({**one, "loc": ("body", *one["loc"])}, sent) for one in error.errors(include_url=False)]
+    return RuleViolation("validation-failed", faults=faults)
 
 
 def _fault(error: Mapping[str, object], body: object) -> Fault:

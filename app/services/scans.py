@@ -51,8 +51,8 @@ async def decide(ctx: Context, scan: Scan, attempt: Attempt) -> Crossed:
     return await crossings.ON_CARD[scan.direction](ctx, scan.number, scan.at, attempt)
 
 
-async def decide_each(ctx: Context, scans: Sequence[Scan], attempt: Attempt, asked_as: str) -> Scanned:
-    """Decide on each on its own, one after the other.
+async def decide_each(ctx: Context, scans: Sequence[Scan | Refusal], attempt: Attempt, asked_as: str) -> Scanned:
+    """Decide on each on its own, one after the other; a Refusal in place of a scan says why what was sent is none.
 
     A repeat tells the same of each, and goes on where the first attempt was cut off. Another request under the same key
     is refused as a whole, before anything is decided.
@@ -67,8 +67,10 @@ async def decide_each(ctx: Context, scans: Sequence[Scan], attempt: Attempt, ask
     )
 
 
-async def _decided(ctx: Context, scan: Scan, begun: Begun, own: Attempt) -> Answered[Crossed | Undone]:
+async def _decided(ctx: Context, scan: Scan | Refusal, begun: Begun, own: Attempt) -> Answered[Crossed | Undone]:
     async def decided() -> Crossed | Undone:
+        if isinstance(scan, Refusal):
+            raise scan
         try:
             return await decide(ctx, scan, own)
         except (Busy, Unavailable) as error:

@@ -241,9 +241,8 @@ async def test_a_batch_is_answered_scan_by_scan_in_its_order(client: AsyncClient
 
 
 async def test_a_scan_without_anything_scanned_is_refused(client: AsyncClient) -> None:
-    body = {"items": [{"direction": "exit", "checkpoint": MOSCOW_AIR}]}
-    answer = await client.post("/v1/crossings/batch", json=body)
-    assert (answer.status_code, faults_of(answer)) == (422, {"/items/0": "exactly-one"})
+    answer = await client.post("/v1/crossings", json={"direction": "exit", "checkpoint": MOSCOW_AIR})
+    assert (answer.status_code, faults_of(answer)) == (422, {"": "exactly-one"})
 
 
 # Refusals ------------------------------------------------------------------------------------------------------------

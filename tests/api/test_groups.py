@@ -106,6 +106,35 @@ async def test_a_paper_number_that_cannot_be_read_is_told_of_its_card(client: As
     assert each["items"][1]["problem"]["errors"][0]["pointer"] == "/cards/1/paper/series"
 
 
+MALFORMED = [
+    (declaration("FB0000001", holder={"birth_date": "1990-02-30"}), "/holder/birth_date", "birth-date-malformed"),
+    (declaration("FB0000002", purpose="foo"), "/purpose", "not-one-of"),
+    (declaration("!!!"), "/document/number", "malformed"),
+]
+
+
+async def test_a_malformed_member_is_told_so_in_its_place_and_the_others_get_their_cards(client: AsyncClient) -> None:
+    body = {"mode": "each", "cards": [FAMILY[0], *(one for one, _, _ in MALFORMED), FAMILY[1]]}
+    answer = await client.post("/v1/groups", json=body, headers={"Idempotency-Key": "each"})
+    told = answer.json()
+    assert (answer.status_code, told["issued"], told["refused"]) == (201, 2, 3)
+    for place, (_, pointer, code) in enumerate(MALFORMED, 1):
+        (fault,) = told["items"][place]["problem"]["errors"]
+        assert (fault["pointer"], fault["code"]) == (f"/cards/{place}{pointer}", code)
+    again = await client.post("/v1/groups", json=body, headers={"Idempotency-Key": "each"})
+    assert (again.content, again.headers["idempotency-replayed"]) == (answer.content, "true")
+
+
+async def test_all_or_nothing_is_refused_for_every_member_that_is_malformed(client: AsyncClient) -> None:
+    body = {"cards": [FAMILY[0], *(one for one, _, _ in MALFORMED), WRONG]}
+    answer = await client.post("/v1/groups", json=body)
+    assert (answer.status_code, code_of(answer)) == (422, "validation-failed")
+    assert faults_of(answer) == {
+        f"/cards/{place}{pointer}": code for place, (_, pointer, code) in enumerate(MALFORMED, 1)
+    }
+    assert (await client.get("/v1/cards")).json()["items"] == []
+
+
 async def test_a_group_has_at_most_fifty_travellers(client: AsyncClient) -> None:
     answer = await client.post("/v1/groups", json={"cards": FAMILY * 17})
     assert (answer.status_code, faults_of(answer)) == (422, {"/cards": "too-long"})
