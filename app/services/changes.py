@@ -99,12 +99,12 @@ async def record(ctx: Context, text: str, asked: Asked, attempt: Attempt) -> Sho
     if repeat := earlier(ctx, read, attempt):
         at = first_instant(repeat) or read.instant
         return await version_of(ctx, repeat["replay_card_number"], repeat["replay_version"], at=at)
-    if not office and card.state is not State.DECLARED:
-        raise Forbidden("scope-missing", extra={"scope": Scope.CHANGES})
     if asked.versions is not None and card.version not in asked.versions:
         raise Stale("version-stale", extra={"version": str(card.version)})
     if asked.action:
         next_state(card, asked.action, read.instant)
+    if not office and card.state is not State.DECLARED:  # possible, but for an office
+        raise Forbidden("scope-missing", extra={"scope": Scope.CHANGES})
     change = asked.make(card, local_day(read.instant, card.zone), ctx.registry.new_id(read.real_now))
     change.require_possible(card, read.instant)
     if isinstance(change, Loss) and change.duplicate:

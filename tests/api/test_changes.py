@@ -576,3 +576,23 @@ async def test_a_traveller_may_edit_and_withdraw_the_own_declared_card_only(
     assert (forbidden.status_code, code_of(forbidden)) == (403, "scope-missing")
     withdrawn = await changed(traveller, number, "withdrawal", birth_date=HOLDER["birth_date"])
     assert withdrawn["status"] == "withdrawn"
+    again = await change(traveller, number, "withdrawal", birth_date=HOLDER["birth_date"])
+    assert (again.status_code, code_of(again)) == (409, "transition-not-allowed")
+    told = [again.json()[name] for name in ("card_status", "action", "possible")]
+    assert told == ["withdrawn", "withdrawal", "-"]
+    for kind, birth_date, expected in (
+        ("withdrawal", "1990-05-13", (404, "card-not-found")),
+        ("annulment", HOLDER["birth_date"], (403, "scope-missing")),
+    ):
+        refused = await change(traveller, number, kind, birth_date=birth_date)
+        assert (refused.status_code, code_of(refused)) == expected
+
+
+async def test_a_traveller_edits_no_card_that_was_entered_on(client: AsyncClient, colleague: NewColleague) -> None:
+    number = (await client.post("/v1/cards", json=entering())).json()["number"]
+    traveller, proof = await colleague("traveller"), {"birth_date": HOLDER["birth_date"]}
+    edit = await change(traveller, number, "correction", purpose="business", **proof)
+    assert (edit.status_code, code_of(edit)) == (403, "scope-missing")
+    withdrawal = await change(traveller, number, "withdrawal", **proof)
+    assert (withdrawal.status_code, code_of(withdrawal)) == (409, "transition-not-allowed")
+    assert withdrawal.json()["possible"]
