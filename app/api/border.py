@@ -17,7 +17,7 @@ from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, CardOut, DocumentIn, HolderIn, Told
 from app.domain.application import DocumentFields, HolderFields
-from app.domain.border import Decision, Observed, Reason
+from app.domain.border import CARD_UNKNOWN, Decision, Observed, Reason
 from app.domain.events import Source
 from app.policies import sentences
 from app.services import border
@@ -195,12 +195,13 @@ def told(crossed: Crossed, language: str) -> bytes:
     values = {name: value for name, value in (crossed.used_up or {}).items() if value is not None}
     if crossed.needed_from:
         values["needed_from"] = crossed.needed_from
-    sentence = sentences.notes()["exempt_until" if crossed.needed_from else crossed.reason]
+    said = ["exempt_until" if crossed.needed_from else crossed.reason]
+    said += [CARD_UNKNOWN] if CARD_UNKNOWN in crossed.flags else []
     head = to_json(
         {
             "decision": crossed.decision,
             "reason": crossed.reason,
-            "sentence": sentence.told(language, values),
+            "sentence": " ".join(sentences.notes()[code].told(language, values) for code in said),
             "missing": crossed.missing,
             "used_up": crossed.used_up,
             "needed_from": crossed.needed_from,

@@ -36,7 +36,10 @@ class ScanIn(ReportIn):
     """
 
     direction: Direction
-    number: Annotated[str, Field(max_length=40)] | None = Field(None, description="Of the card, where it was scanned.")
+    number: Annotated[str, Field(max_length=40)] | None = Field(
+        None,
+        description="Of the card, where it was scanned; if no card has it the document decides, flag `card_unknown`.",
+    )
     holder: HolderIn | None = None
 
     @model_validator(mode="after")

@@ -62,6 +62,7 @@ HAPPENED = frozenset({Source.LATE_UPLOAD, Source.DIGITISED, Source.FOREIGN_AUTHO
 """Sources that tell of what has happened already: a refusal cannot undo it, so that it is recorded in any case."""
 
 BEFORE_BIRTH = "before_birth"
+CARD_UNKNOWN = "card_unknown"
 ENTERED_BEFORE = "entered_before"
 ENTERED_SINCE = "entered_since"
 EXIT_MOVED = "exit_moved"
@@ -94,7 +95,8 @@ class Report:
     its last day, where that is known; `other_document`: it is not the one that the card names. `visa_used` counts the
     entries on the holder's visa before. `status` is what the card was at the crossing, where something recorded since
     has made another of it. `trouble` is what was found wrong with the papers when a crossing that waited was told.
-    `paper_taken`: another live card has the paper number.
+    `paper_taken`: another live card has the paper number. `unknown_card` is the number that was
+    told where no card has it.
     """
 
     crossing: Crossing
@@ -109,6 +111,7 @@ class Report:
     status: Status | None = None
     trouble: Reason | None = None
     paper_taken: bool = False
+    unknown_card: str | None = None
 
     @classmethod
     def of(cls, waiting: Waiting) -> Self:

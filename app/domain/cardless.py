@@ -45,8 +45,7 @@ def decide_without_card(
         needed_from = exemption.needed_from(on) if direction is Direction.ENTRY else None
         return Outcome(decision=Decision.RECORDED, reason=Reason.EXEMPT, needed_from=needed_from)
     if direction is Direction.EXIT:
-        reason = Reason.EXIT_WITHOUT_ENTRY
-        return Outcome(decision=Decision.RECORDED, reason=reason, flags=[reason.value])
+        return _exit_without_entry()
     return Outcome(
         decision=Decision.RECORDED if report.has_happened else Decision.MORE_DATA,
         reason=Reason.MORE_DATA,
@@ -54,6 +53,23 @@ def decide_without_card(
         flags=[NO_CARD],
         observed_differs=report.differs(Decision.MORE_DATA),
     )
+
+
+def decide_without_anybody(direction: Direction, report: Report) -> Outcome:
+    """Judge what has happened to somebody of whom nothing is known but the number of a card that is not there."""
+    if direction is Direction.EXIT:
+        return _exit_without_entry()
+    return Outcome(
+        decision=Decision.RECORDED,
+        reason=Reason.MORE_DATA,
+        missing=["/document"],
+        observed_differs=report.differs(Decision.MORE_DATA),
+    )
+
+
+def _exit_without_entry() -> Outcome:
+    reason = Reason.EXIT_WITHOUT_ENTRY
+    return Outcome(decision=Decision.RECORDED, reason=reason, flags=[reason.value])
 
 
 def decide_among_several(direction: Direction, report: Report, *, birth_date_known: bool) -> Outcome:

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from app.db import people
 from app.db.engine import Row
+from app.db.scoped import HERE
 from app.db.tables import salts
 from app.db.vault import SALT_BYTES
 from app.db.write import Step, added
 from app.domain.border import Direction, Outcome, Report
 from app.domain.card import State
-from app.domain.cardless import decide_among_several, decide_without_card, rank_for
+from app.domain.cardless import decide_among_several, decide_without_anybody, decide_without_card, rank_for
 from app.domain.events import Fact, FactKind, Source
 from app.domain.identity import Holder, canonical_document_number, fold_document_number, state_code
 from app.domain.names import names_match
@@ -40,11 +41,11 @@ class _Person:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A crossing without a card: which way, how that was reported, who was seen, and what is decided."""
+    """A crossing without a card: which way, how that was reported, who was seen if anybody, and what is decided."""
 
     direction: Direction
     report: Report
-    seen: Seen
+    seen: Seen | None
     outcome: Outcome
 
 
@@ -72,6 +73,20 @@ async def report(ctx: Context, direction: Direction, at: CrossingAt, sighting: S
     outcome = _outcome(ctx, direction, told, shown, several=len(found) > 1)
     person = found[0] if len(found) == 1 else None
     return await _record(ctx, read, _Case(direction, told, shown, outcome), person, attempt)
+
+
+@unit_of_work
+async def report_number(ctx: Context, direction: Direction, at: CrossingAt, attempt: Attempt) -> Crossed:
+    """Record what has happened though nothing was shown, and the number that was told is no card's."""
+    read = await ctx.read(HERE, key=attempt.key)
+    if repeat := earlier(ctx, read, attempt):
+        return await border.repeated(ctx, repeat["replay_answer"])
+    asked = _ASKED[direction]
+    if at.scan_id and (scanned := await border.scan_before(ctx, read, at, asked, at.unknown_card, attempt)):
+        return scanned
+    told = await report_of(ctx, read, at)
+    case = _Case(direction, told, None, decide_without_anybody(direction, told))
+    return await _record(ctx, read, case, None, attempt)
 
 
 def _people(ctx: Context, rows: Sequence[Row], shown: Seen, direction: Direction, told: Report) -> list[_Person]:
@@ -129,11 +144,13 @@ def _outcome(ctx: Context, direction: Direction, told: Report, shown: Seen, *, s
 
 async def _record(ctx: Context, read: Read, case: _Case, person: _Person | None, attempt: Attempt) -> Crossed:
     """Keep the crossing with who was seen, sealed: under the person's salt, or a new one for somebody not known."""
-    told, outcome, asked = case.report, case.outcome, _ASKED[case.direction]
-    crossing, fact_id, born = told.crossing, ctx.registry.new_id(read.real_now), case.seen.holder.birth_date
+    told, outcome, asked, seen = case.report, case.outcome, _ASKED[case.direction], case.seen
+    crossing, fact_id = told.crossing, ctx.registry.new_id(read.real_now)
+    born = seen.holder.birth_date if seen else None
+    shown = seen.exact_hash(ctx) if seen else None
     answer = outcome_of(outcome, told, asked, fact_id) | {
-        "asked_of": None,
-        "seen": case.seen.exact_hash(ctx).hex(),
+        "asked_of": None if seen else told.unknown_card,
+        "seen": shown.hex() if shown else None,
         "card": None,
         "version": None,
     }
@@ -148,22 +165,23 @@ async def _record(ctx: Context, read: Read, case: _Case, person: _Person | None,
         recorded_at=read.instant,
         actor=ctx.actor,
         source=told.source,
-        changes={"checkpoint": crossing.checkpoint, "direction": case.direction},
+        changes={"checkpoint": crossing.checkpoint, "direction": case.direction}
+        | ({"number": told.unknown_card} if told.unknown_card else {}),
         reason=outcome.reason,
         scan_id=told.scan_id,
         confidence=told.confidence,
         outcome=answer,
-        seen_hash=None if person else case.seen.exact_hash(ctx),
+        seen_hash=None if person else shown,
         born_hash=None if person or born is None else birth_hash(ctx, born),
     )
     salt = person.salt if person else Salt(salt_id=ctx.registry.new_id(read.real_now, 1), salt=ctx.dice(SALT_BYTES))
     new_salt: list[Step] = []
-    if person is None:
+    if person is None and seen:
         new_salt = [added(salts, world_id=ctx.caller.world_id, salt_id=salt.salt_id, salt=salt.salt)]
     traveller_id = person.traveller_id if person else None
     steps = [
         *new_salt,
-        *fact_steps(ctx, read.real_now, [fact], traveller_id, personal=(salt, case.seen.json())),
+        *fact_steps(ctx, read.real_now, [fact], traveller_id, personal=(salt, seen.json()) if seen else None),
         *remember(ctx, read, attempt, answer=answer),
     ]
     await store(ctx, steps, traveller_id=traveller_id, version=person.version if person else None)

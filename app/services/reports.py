@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from app.db import people
 from app.domain.application import DocumentFields, HolderFields, seen
-from app.domain.border import HAPPENED, Decision, Observed, Outcome, Report
+from app.domain.border import CARD_UNKNOWN, HAPPENED, Decision, Observed, Outcome, Report
 from app.domain.card import Card, Crossing, Particulars
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import violation
@@ -80,7 +80,8 @@ class Seen:
 class CrossingAt:
     """A crossing as it is reported; `occurred_at` None means now, `versions` None any version of the card.
 
-    `paper_taken`: another live card has turned out to have the paper number.
+    `paper_taken`: another live card has turned out to have the paper number. `unknown_card` is the number that was
+    told where no card has it, empty where none can have it.
     """
 
     checkpoint: str
@@ -92,6 +93,7 @@ class CrossingAt:
     observed: Observed | None = None
     sighting: Sighting | None = None
     paper_taken: bool = False
+    unknown_card: str | None = None
 
     def is_told_later(self, instant: datetime) -> bool:
         """Whether it is told after it happened: other crossings may have been told before it."""
@@ -124,6 +126,7 @@ async def report_of(
         observed=at.observed,
         expires_on=shown.document.expires_on if shown else None,
         paper_taken=at.paper_taken,
+        unknown_card=at.unknown_card,
     )
     return await _compared(ctx, report, shown, known, card) if shown and card else report
 
@@ -154,7 +157,7 @@ def outcome_of(outcome: Outcome, report: Report, kind: FactKind, fact_id: UUID) 
         "checkpoint": report.crossing.checkpoint,
         "decision": outcome.decision,
         "reason": outcome.reason,
-        "flags": outcome.flags,
+        "flags": outcome.flags if report.unknown_card is None else [*outcome.flags, CARD_UNKNOWN],
         "fact": str(fact_id),
         "changed": recorded or outcome.card is not None,
         "used_up": outcome.used_up and outcome.used_up.told(),

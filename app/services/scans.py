@@ -1,11 +1,12 @@
 """Scans: crossings of whoever showed a card, a document or both; alone, or many that were made without a network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.db.engine import Busy, Unavailable
-from app.domain.border import Direction
-from app.domain.errors import Refusal
+from app.domain import number as numbers
+from app.domain.border import HAPPENED, Direction
+from app.domain.errors import NotFound, Refusal
 from app.services import crossings
 from app.services.access import Context
 from app.services.batches import Answered, Begun, answered, begin
@@ -45,10 +46,22 @@ class Scanned:
 
 
 async def decide(ctx: Context, scan: Scan, attempt: Attempt) -> Crossed:
-    """Decide on a crossing: on the card that was told, or of whoever holds the document."""
+    """Decide on a crossing: on the card that was told, or of whoever holds the document.
+
+    A number that is no card's keeps nothing from being recorded that was seen, or has happened. NotFound
+    `card-not-found` for what is only asked, and for what can be no number.
+    """
     if scan.number is None:
         return await crossings.report(ctx, scan.direction, scan.at, scan.sighting, attempt)
-    return await crossings.ON_CARD[scan.direction](ctx, scan.number, scan.at, attempt)
+    try:
+        return await crossings.ON_CARD[scan.direction](ctx, scan.number, scan.at, attempt)
+    except NotFound:
+        at = replace(scan.at, unknown_card=numbers.read(scan.number) or "")
+        if at.sighting:
+            return await crossings.report(ctx, scan.direction, at, at.sighting, attempt)
+        if at.unknown_card and at.source in HAPPENED:
+            return await crossings.report_number(ctx, scan.direction, at, attempt)
+        raise
 
 
 async def decide_each(ctx: Context, scans: Sequence[Scan | Refusal], attempt: Attempt, asked_as: str) -> Scanned:
