@@ -9,8 +9,8 @@ from uuid import UUID
 _FILES = 4_096
 """How many open files a worker asks for: half of them are for its connections to endpoints."""
 _AT_ONCE = 8
-_PROMPT = 1.0
-"""Seconds within which an endpoint answers that is not slow."""
+_PROMPT = 5.0
+"""Seconds within which an endpoint answers that is not slow: a third of what it may take."""
 _REMEMBERED = 10_000
 
 
