@@ -1,25 +1,28 @@
 """Crossings without a card number, and batches of scans that were made without a network."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter, Body, Request
-from pydantic import Field, model_validator
+from fastapi import APIRouter, Body, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
+from app.api import render
 from app.api.apart import Each
 from app.api.border import CrossedOut, ReportIn, crossing_answer, status_of, told
 from app.api.border_examples import BATCH_EXAMPLES, REPORT_EXAMPLES
 from app.api.cards import card_links
+from app.api.history import CardlessFactOut
+from app.api.history import told as told_fact
 from app.api.openapi import Problem
 from app.api.operations import Audience, attempt, operation, replayed
+from app.api.paging import id_cursor, id_position
 from app.api.problems import failed, language_of, refused
-from app.api.render import JSON
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, HolderIn, Told
 from app.domain.border import Direction
 from app.domain.errors import Refusal
-from app.services import scans
+from app.services import history, scans
 from app.services.access import Scope
 from app.services.border import Crossed
 from app.services.scans import Scan, Undone
@@ -70,6 +73,45 @@ class BatchOut(Told):
     """An answer for each scan, in their order: a decision, or the problem that it met, pointing at `/items/…`."""
 
     items: list[ScannedOut | Problem]
+
+
+class UnknownAsked(BaseModel):
+    """A page of crossings of whom nobody knows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    include: Literal["holder"] | None = Field(None, description="Who was seen; needs `cards:search`.")
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    after: Annotated[str, Field(max_length=200)] | None = Field(None, description="`next` of the page before.")
+
+
+class UnknownOut(Told):
+    """Crossings of whom nobody knows, and where the next page begins."""
+
+    items: list[CardlessFactOut]
+    next: str | None
+
+
+@router.get(
+    "/unknown",
+    **operation(
+        "listUnknownCrossings",
+        "List crossings of whom nobody knows, the latest recorded first",
+        Audience.OFFICE,
+        UnknownOut,
+        Scope.CARDS_LIST,
+    ),
+)
+async def unknown(request: Request, asked: Annotated[UnknownAsked, Query()]) -> Response:
+    """Told by a document that nobody was known to hold, or by the number of a card that is not there.
+
+    They stay here though the person comes to be known; a stay that they end names them in its history.
+    """
+    page = await history.of_nobody(
+        context(request), after=id_position(asked.after), limit=asked.limit, personal=asked.include is not None
+    )
+    after = id_cursor(page.items[-1].row["fact_id"]) if page.more else None
+    return Response(render.page([told_fact(one) for one in page.items], after), media_type=render.JSON)
 
 
 @router.post(
@@ -126,7 +168,7 @@ async def batch(request: Request, body: Annotated[BatchIn, Body(openapi_examples
     request = Request({**request.scope, "request_id": batch.asked_as})
     items = [_told(request, one) for one in batch.items]
     answer = b'{"items":[' + b",".join(items) + b"]}"
-    return Response(answer, headers=replayed(batch.replayed), media_type=JSON)
+    return Response(answer, headers=replayed(batch.replayed), media_type=render.JSON)
 
 
 def _told(request: Request, one: Crossed | Undone | Refusal) -> bytes:

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -16,9 +17,11 @@ from app.api.shapes import Told
 from app.domain.events import FactKind, Source
 from app.services import history
 from app.services.access import Scope
-from app.services.history import ToldFact
+from app.services.history import Difference, ToldFact
 
 router = APIRouter(prefix="/v1/cards", route_class=ScopedRoute)
+
+_RECORDS = frozenset({"merged", "unmerged"})
 
 
 class FieldOut(Told):
@@ -73,15 +76,9 @@ class SeenOut(Told):
     document: SeenDocumentOut
 
 
-class FactOut(Told):
-    """What happened: when it occurred and was recorded, who recorded it, why, and what it changed.
-
-    `seen` is what was shown at a crossing.
-    """
-
+class _FactOut(Told):
     fact: Annotated[str, Field(pattern="^fct_[0-9a-f]{32}$")]
     type: FactKind
-    version: int
     occurred_at: datetime
     occurred_on: date
     zone: str
@@ -95,6 +92,21 @@ class FactOut(Told):
     outcome: OutcomeOut | None
     seen: SeenOut | None
     changes: list[FieldOut]
+
+
+class FactOut(_FactOut):
+    """What happened: when it occurred and was recorded, who recorded it, why, and what it changed.
+
+    `seen` is what was shown at a crossing.
+    """
+
+    version: int
+
+
+class CardlessFactOut(_FactOut):
+    """The same of what happened to no card; `reason` is also the evidence on which a document was linked."""
+
+    version: None
 
 
 class HistoryOut(Told):
@@ -118,13 +130,14 @@ class HistoryOut(Told):
 async def of_card(request: Request, number: CardNumber) -> Response:
     """In the order in which it was recorded; a correction names the fact that it corrects, and both stay."""
     facts = await history.of_card(context(request), number)
-    return Response(render.page([to_json(_told(one)) for one in facts], None), media_type=render.JSON)
+    return Response(render.page([told(one) for one in facts], None), media_type=render.JSON)
 
 
-def _told(one: ToldFact) -> dict[str, Any]:
+def told(one: ToldFact) -> bytes:
+    """Render a fact."""
     row = one.row
     outcome = row["outcome"]
-    return {
+    fact = {
         "fact": render.fact_text(row["fact_id"]),
         "type": row["kind"],
         "version": row["card_version"],
@@ -140,5 +153,13 @@ def _told(one: ToldFact) -> dict[str, Any]:
         "corrects": render.fact_text(row["corrects"]) if row["corrects"] else None,
         "outcome": outcome and {name: outcome[name] for name in OutcomeOut.model_fields},
         "seen": one.seen and from_json(one.seen),
-        "changes": [{"field": change.field, "before": change.before, "after": change.after} for change in one.changes],
+        "changes": [
+            {"field": change.field, "before": change.before, "after": _named(change)} for change in one.changes
+        ],
     }
+    return to_json(fact)
+
+
+def _named(change: Difference) -> Any:  # noqa: ANN401  whatever a field is
+    """Name a record that was merged or separated as everywhere else."""
+    return render.traveller_text(UUID(change.after)) if change.field in _RECORDS else change.after

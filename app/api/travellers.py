@@ -12,12 +12,13 @@ from app.api import render
 from app.api.border_examples import LINK_EXAMPLES, MERGE_EXAMPLES
 from app.api.changes import NewDocumentIn, document_of
 from app.api.fields import Text
+from app.api.history import CardlessFactOut, told
 from app.api.operations import Audience, attempt, operation, replayed
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, DocumentOut, ListedCardOut, Told
 from app.domain.errors import NotFound
-from app.services import travellers
+from app.services import history, travellers
 from app.services.access import Scope
 from app.services.records import Traveller
 
@@ -73,6 +74,33 @@ class TravellerOut(Told):
 async def show(request: Request, traveller: TravellerId) -> Response:
     """Every document, every card, and the records that were found to be the same person."""
     return _answer(request, await travellers.show(context(request), _id(traveller)))
+
+
+class TravellerHistoryOut(Told):
+    """Every fact of a traveller that is no card's, the first one first."""
+
+    items: list[CardlessFactOut]
+    next: None
+
+
+@router.get(
+    "/{traveller}/history",
+    **operation(
+        "getTravellerHistory",
+        "Tell everything that happened to a person without a card",
+        Audience.OFFICE,
+        TravellerHistoryOut,
+        Scope.CARDS_READ,
+        problems={404: ["traveller-not-found"]},
+    ),
+)
+async def of_traveller(request: Request, traveller: TravellerId) -> Response:
+    """Documents linked, with the evidence; records merged and separated, with the reason; crossings without a card.
+
+    What happened to a card stands in the history of that card.
+    """
+    facts = await history.of_traveller(context(request), _id(traveller))
+    return Response(render.page([told(one) for one in facts], None), media_type=render.JSON)
 
 
 @router.post(

@@ -1,6 +1,7 @@
 """The journal of facts: how a fact becomes a row, and how a card's facts are read back in order."""
 
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import (
@@ -23,37 +24,37 @@ from sqlalchemy import (
 
 from app.db.cards import Sealed
 from app.db.engine import Row
-from app.db.scoped import WORLD, in_sandbox
-from app.db.tables import cards, documents, facts, salts
+from app.db.scoped import WORLD, Scoped, in_sandbox
+from app.db.tables import OF_NOBODY, cards, documents, facts, salts
 from app.db.write import Step, added
 from app.domain.events import Fact, FactKind, Rejudged, Source
 from app.domain.history import Recorded
 
+_TOLD = select(
+    facts.c.fact_id,
+    facts.c.kind,
+    facts.c.card_version,
+    facts.c.occurred_at,
+    facts.c.occurred_on,
+    facts.c.zone,
+    facts.c.recorded_at,
+    facts.c.actor,
+    facts.c.source,
+    facts.c.confidence,
+    facts.c.scan_id,
+    facts.c.corrects,
+    facts.c.outcome,
+    facts.c.reason,
+    facts.c.plain,
+    facts.c.sealed,
+    facts.c.key_version,
+    salts.c.salt,
+).select_from(
+    facts.outerjoin(salts, and_(salts.c.world_id == facts.c.world_id, salts.c.salt_id == facts.c.salt_id)),
+)
+
 OF_CARD = in_sandbox(
-    select(
-        facts.c.fact_id,
-        facts.c.kind,
-        facts.c.card_version,
-        facts.c.occurred_at,
-        facts.c.occurred_on,
-        facts.c.zone,
-        facts.c.recorded_at,
-        facts.c.actor,
-        facts.c.source,
-        facts.c.confidence,
-        facts.c.scan_id,
-        facts.c.corrects,
-        facts.c.outcome,
-        facts.c.reason,
-        facts.c.plain,
-        facts.c.sealed,
-        facts.c.key_version,
-        salts.c.salt,
-    )
-    .select_from(
-        facts.outerjoin(salts, and_(salts.c.world_id == facts.c.world_id, salts.c.salt_id == facts.c.salt_id)),
-    )
-    .where(
+    _TOLD.where(
         facts.c.world_id == WORLD,
         facts.c.card_number == bindparam("number", type_=Text()),
         facts.c.card_version <= bindparam("version", type_=Integer()),
@@ -62,6 +63,26 @@ OF_CARD = in_sandbox(
     "fact_id",
 )
 """The facts that made a card's version, oldest first: identifiers are made in order."""
+
+WITHOUT_CARD = in_sandbox(
+    _TOLD.where(
+        facts.c.world_id == WORLD,
+        facts.c.traveller_id == bindparam("traveller_id", type_=facts.c.traveller_id.type),
+        facts.c.card_number.is_(None),
+    ),
+    "fact_id",
+)
+"""The facts of a traveller that are no card's, oldest first."""
+
+
+@cache
+def of_nobody(*, after: bool) -> Scoped:
+    """Build the list of crossings of whom nobody knows, the latest recorded first."""
+    page = _TOLD.where(facts.c.world_id == WORLD, OF_NOBODY).order_by(facts.c.fact_id.desc())
+    if after:
+        page = page.where(facts.c.fact_id < bindparam("after", type_=facts.c.fact_id.type))
+    return in_sandbox(page.limit(bindparam("limit", type_=Integer())), "fact_id", descending=True)
+
 
 _OWNED = facts.alias("owned")
 OF_TRAVELLER = in_sandbox(

@@ -247,6 +247,10 @@ cards = Table(
     _where(IS_DECLARED, "ix_cards_lapses_at", "world_id", "lapses_at", "number"),  # what the clock makes due
 )
 
+OF_NOBODY: ColumnElement[bool] = literal_column(
+    "card_number IS NULL AND traveller_id IS NULL AND kind = 'crossing.recorded'"
+)
+
 facts = Table(
     "facts",
     metadata,
@@ -283,6 +287,7 @@ facts = Table(
     _where(
         literal_column("seen_hash IS NOT NULL"), "ix_facts_seen_hash", "world_id", "seen_hash"
     ),  # exits of somebody who comes to be known
+    _where(OF_NOBODY, "ix_facts_of_nobody", "world_id", "fact_id"),  # list of crossings of whom nobody knows
 )
 
 outbox = Table(

@@ -1,4 +1,4 @@
-"""What happened to a card, fact by fact, and what the card was at another time."""
+"""What happened to a card, to a traveller, or to nobody known, fact by fact; and what a card was at another time."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db import journal
+from app.db import journal, people
 from app.db import particulars as sealed_json
 from app.db.engine import Row
 from app.domain import number as numbers
@@ -25,7 +25,7 @@ from app.domain.history import (
     stays_of_past,
 )
 from app.services import duplicates, policies
-from app.services.access import Context, Read, unit_of_work
+from app.services.access import Context, Read, Scope, unit_of_work
 from app.services.cards import FORGOTTEN, Shown
 from app.services.duplicates import LATEST
 
@@ -43,7 +43,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldFact:
-    """A fact of a card with the fields that it changed; of a crossing, who was seen where something was shown."""
+    """A fact with the fields that it changed; of a crossing, who was seen where something was shown."""
 
     row: Row
     changes: list[Difference]
@@ -80,6 +80,39 @@ async def of_card(ctx: Context, text: str) -> list[ToldFact]:
         seen = _unsealed(ctx, row) if row["kind"] in CROSSINGS else None
         told.append(ToldFact(row=row, changes=changes, seen=seen))
     return told
+
+
+@unit_of_work
+async def of_traveller(ctx: Context, traveller_id: UUID) -> list[ToldFact]:
+    """Tell the facts of a traveller that are no card's, as they were recorded; NotFound `traveller-not-found`."""
+    if not (await ctx.read(people.TRAVELLER, traveller_id=traveller_id, key=None)).rows:
+        raise NotFound("traveller-not-found")
+    read = await ctx.read(journal.WITHOUT_CARD, traveller_id=traveller_id)
+    return [_without_card(ctx, row, personal=True) for row in read.rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactPage:
+    """A page of facts, and whether there are more."""
+
+    items: Sequence[ToldFact]
+    more: bool
+
+
+@unit_of_work
+async def of_nobody(ctx: Context, *, after: UUID | None, limit: int, personal: bool) -> FactPage:
+    """List crossings of whom nobody knows, the latest recorded first; `personal` tells who was seen."""
+    if personal:
+        ctx.require(Scope.CARDS_SEARCH)
+    place: dict[str, Any] = {} if after is None else {"after": after}
+    read = await ctx.read(journal.of_nobody(after=after is not None), limit=limit + 1, **place)
+    items = [_without_card(ctx, row, personal=personal) for row in read.rows[:limit]]
+    return FactPage(items=items, more=len(read.rows) > limit)
+
+
+def _without_card(ctx: Context, row: Row, *, personal: bool) -> ToldFact:
+    changes = [Difference(field=name, before=None, after=value) for name, value in row["plain"].items()]
+    return ToldFact(row=row, changes=changes, seen=_unsealed(ctx, row) if personal else None)
 
 
 @unit_of_work
