@@ -61,6 +61,25 @@ async def test_an_exit_that_was_told_three_times(client: AsyncClient) -> None:
     assert told == {"04": "active", "07": "active", "12": "active", "15": "departed"}
 
 
+async def test_an_exit_that_waited_behind_one_that_never_was(client: AsyncClient) -> None:
+    number = await came(client, at=morning("2026-11-02"))
+    await left(client, number, morning("2026-11-20"), "late_upload")
+    await left(client, number, morning("2026-11-10"), "late_upload")
+    await changed(client, number, "correction", exit=None)
+    told = {day: (await then(client, number, f"2026-11-{day}"))["status"] for day in ("03", "12", "21")}
+    assert told == {"03": "active", "12": "departed", "21": "departed"}
+
+
+async def test_before_a_corrected_entry_nobody_was_inside_though_an_exit_was_told_of_then(client: AsyncClient) -> None:
+    number = await came(client, at=morning("2026-11-02"))
+    await left(client, number, morning("2026-11-05"), "inferred")
+    await changed(client, number, "correction", exit=None)
+    await changed(client, number, "correction", entry={"occurred_at": morning("2026-11-08")})
+    answer = await client.get(f"/v1/cards/{number}", params={"as_of": morning("2026-11-06")})
+    assert answer.status_code == 404
+    assert (await then(client, number, "2026-11-09"))["status"] == "active"
+
+
 async def test_an_exit_that_came_before_its_entry_and_was_corrected(client: AsyncClient) -> None:
     card = await posted(client, "cards", declaration(intended={"from": "2026-12-02"}))
     number = card["number"]
