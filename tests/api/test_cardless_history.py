@@ -104,6 +104,11 @@ async def test_who_was_seen_is_told_with_the_scope_only(client: AsyncClient, col
     office, asked = await colleague("migration_office"), "/v1/crossings/unknown?include=holder"
     (one,) = (await office.get(asked)).json()["items"]
     assert (one["seen"]["document"]["number"], one["seen"]["holder"]["birth_date"]) == ("ZZ0000001", "1990-05-12")
+    made = (await client.post("/v1/keys", json={"name": "lists", "scopes": ["cards:list"]})).json()
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    (one,) = (await client.get("/v1/crossings/unknown", headers=headers)).json()["items"]
+    answer = await client.get(asked, headers=headers)
+    assert (one["seen"], answer.status_code, answer.json()["scope"]) == (None, 403, "cards:search")
     for role in ("carrier", "checkpoint"):
         answer = await (await colleague(role)).get("/v1/crossings/unknown")
         assert (answer.status_code, code_of(answer)) == (403, "scope-missing")
