@@ -206,7 +206,7 @@ _OF_ID = webhooks.c.webhook_id == bindparam("of_webhook_id", type_=webhooks.c.we
 _WORKS = update(webhooks).where(_OF_ID, webhooks.c.failing_since.is_not(None)).values(failing_since=None)
 _FAILS = (
     update(webhooks)
-    .where(_OF_ID)
+    .where(_OF_ID, webhooks.c.url == bindparam("of_url", type_=Text()))
     .values(failing_since=func.coalesce(webhooks.c.failing_since, _REAL, type_=Instant()))
     .returning(webhooks.c.failing_since)
 )
@@ -252,9 +252,12 @@ async def works(unit: Session, webhook_id: UUID) -> None:
     await unit.run(_WORKS, of_webhook_id=webhook_id)
 
 
-async def fails(unit: Session, webhook_id: UUID, *, real: datetime) -> datetime | None:
-    """Note that an endpoint failed, and tell since when it has done nothing else; None when it has gone."""
-    row = await unit.one(_FAILS, of_webhook_id=webhook_id, real=real)
+async def fails(unit: Session, webhook_id: UUID, url: str, *, real: datetime) -> datetime | None:
+    """Note that an endpoint failed, and tell since when it has done nothing else.
+
+    None when it has gone, or has another address by now, of which that says nothing.
+    """
+    row = await unit.one(_FAILS, of_webhook_id=webhook_id, of_url=url, real=real)
     return row["failing_since"] if row else None
 
 

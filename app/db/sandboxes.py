@@ -329,14 +329,23 @@ _OF_ID = bindparam("of_sandbox_id", type_=sandboxes.c.sandbox_id.type)
 _OF_SANDBOX = sandboxes.c.sandbox_id == _OF_ID
 _SET_WORLD = update(sandboxes).where(_OF_SANDBOX).values(world_id=bindparam("to_world_id"), epoch=sandboxes.c.epoch + 1)
 _DELETE = delete(sandboxes).where(_OF_SANDBOX)
+_OF_SANDBOXES = ("forkSandbox", "takeSnapshot", "restoreSnapshot")
+"""Operations whose answer is a job on a world as a whole."""
 _FORGET_REPLAYS = delete(idempotency).where(idempotency.c.sandbox_id == _OF_ID)
+_FORGET_REPLAYS_OF_WORLD = _FORGET_REPLAYS.where(
+    idempotency.c.operation.not_in([literal_column(f"'{name}'") for name in _OF_SANDBOXES])
+)
 
 
 async def point_to(unit: Session, sandbox_id: UUID, world_id: UUID) -> None:
-    """Point a sandbox to another world, its webhooks along. Answers kept for repetition speak of the old one and go."""
+    """Point a sandbox to another world, its webhooks along.
+
+    Answers kept for repetition speak of the old one and go, but for those that name a job on worlds: who repeats a
+    restore must not have it done again.
+    """
     await unit.run(_SET_WORLD, of_sandbox_id=sandbox_id, to_world_id=world_id)
     await webhooks.move_along(unit, sandbox_id, world_id)
-    await unit.run(_FORGET_REPLAYS, of_sandbox_id=sandbox_id)
+    await unit.run(_FORGET_REPLAYS_OF_WORLD, of_sandbox_id=sandbox_id)
     await unit.run(CANCEL_OF_WORLD, of_sandbox_id=sandbox_id)
 
 

@@ -101,9 +101,9 @@ def _read_wish(text: str, at: datetime) -> timedelta | None:
     else:
         try:
             until = parsedate_to_datetime(text)
-        except ValueError:
+            wish = (until if until.tzinfo else until.replace(tzinfo=UTC)) - at
+        except (ValueError, OverflowError):
             return None
-        wish = (until if until.tzinfo else until.replace(tzinfo=UTC)) - at
     return max(_SHORTEST_WISH, min(wish, _LONGEST_WISH))
 
 

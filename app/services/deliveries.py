@@ -181,7 +181,7 @@ async def settle(registry: Registry, message: Message, attempt: Attempt, pace: P
         if attempt.succeeded:
             await rows.works(unit, claim.webhook_id)
         else:
-            failing_since = await rows.fails(unit, claim.webhook_id, real=attempt.ended_at)
+            failing_since = await rows.fails(unit, claim.webhook_id, message.url, real=attempt.ended_at)
             reason = failing_since and disabled_by(attempt, failing_since=failing_since, pace=pace)
             if reason:
                 await rows.disable(unit, claim.webhook_id, reason)

@@ -60,7 +60,7 @@ class _Schedule:
             for key in [*self.written, *self.added]
             if key not in wanted
             and key[2] <= _known_at(told)
-            and (_is_late(key, told) or any(key[0] in _untrue_after(one) for one in told))
+            and (_is_late(key, told) or any(one["corrects"] or key[0] in _untrue_after(one) for one in told))
         ]
 
     def drop(self, key: _Key, known_at: datetime) -> None:
@@ -155,15 +155,23 @@ def _take_back(
     ctx: Context, schedule: _Schedule, facts: Sequence[Row], told: Sequence[Row], doubted: Iterable[_Key]
 ) -> None:
     """Take off a schedule what would not have been due at its instant, had all been known that is known now."""
-    known_at = _known_at(told)
+    known_at, since = _known_at(told), _reaching_back(told, facts)
     moved: set[_Key] = set()
     for one in told:
         if kinds := _untrue_after(one):
             before = replay(fact["plain"] for fact in facts if fact["fact_id"] < one["fact_id"])
             moved |= {key for key in _dues(ctx, schedule.row, before, {}) if key[0] in kinds}
     for key in doubted:
-        if key in moved or (_is_late(key, told) and not _was_due(ctx, schedule.row, facts, key)):
+        if key in moved or (_is_late(key, since) and not _was_due(ctx, schedule.row, facts, key)):
             schedule.drop(key, known_at)
+
+
+def _reaching_back(told: Iterable[Row], facts: Iterable[Row]) -> list[Row]:
+    """Date what corrects a fact from when that was said to have been, where it truly was later."""
+    said = {one["fact_id"]: one["occurred_at"] for one in facts}
+    return [
+        {**one, "occurred_at": min(one["occurred_at"], said.get(one["corrects"], one["occurred_at"]))} for one in told
+    ]
 
 
 def _is_late(key: _Key, told: Iterable[Row]) -> bool:

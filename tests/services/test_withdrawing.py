@@ -104,6 +104,15 @@ async def test_an_exit_that_is_corrected_to_after_the_end_lets_the_end_be_announ
     assert [kind for kind, _ in await withdrawn(ctx)].count("stay.ended") == 2
 
 
+async def test_an_entry_that_is_corrected_to_later_withdraws_what_was_due_before_it(ctx: Context) -> None:
+    made = await issued(ctx)
+    await advance(ctx, utc("2027-03-20 10:00"))
+    assert await standing(ctx) == [(made.number, THE_END)]
+    await truly_entered(ctx, made.number, "2027-03-15 10:00")
+    everything = [kind.value for kind in ANNOUNCEMENTS]
+    assert [at for _, at in await standing(ctx, everything) if at < utc("2027-03-15 10:00")] == []
+
+
 async def test_a_stay_that_comes_to_be_known_when_it_is_over_is_announced_as_ended_whoever_looked_when(
     new_sandbox: NewContext,
 ) -> None:

@@ -592,6 +592,17 @@ async def test_a_repeat_gets_the_same_job(ctx: Context) -> None:
     assert await forks_of(ctx) == 1
 
 
+async def test_a_restore_that_is_repeated_is_not_done_again(lived: Context) -> None:
+    snapshot = UUID((await snapshot_of(lived, "then"))["id"][4:])
+    once_only = attempt("one", operation="restoreSnapshot")
+    first = await worlds.restore(lived, None, snapshot, once_only)
+    await done(lived, first)
+    since = await cards.issue(await lived.reloaded(), application("FA0000009", entry=entry_at()), once())
+    again, replayed = await worlds.restore(await lived.reloaded(), None, snapshot, once_only)
+    assert (again.job_id, replayed) == (first[0].job_id, True)
+    assert (await cards.show(await lived.reloaded(), since.card.number)).card == since.card
+
+
 # Quotas --------------------------------------------------------------------------------------------------------------
 
 

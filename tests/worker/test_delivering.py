@@ -309,6 +309,17 @@ async def test_an_endpoint_that_is_gone_is_disabled_and_its_deliveries_wait_unti
     assert await states(ctx, hook) == 2 * [DeliveryState.DELIVERED]
 
 
+async def test_an_address_that_is_gone_says_nothing_of_the_one_that_came_in_its_place(ctx: Context) -> None:
+    async with receiving() as newer, receiving(lambda _: Answer(status=410, after=0.5)) as older:
+        hook = await hooked(ctx, older.url)
+        await issued(ctx)
+        async with working(ctx.registry):
+            await until(lambda: len(older.received) == 1)
+            await webhooks.change(ctx, hook.webhook.webhook_id, {"url": newer.url}, anywhere=True)
+            await until(lambda: len(newer.received) == 1)
+    assert (await endpoint(ctx, hook)).state is EndpointState.ACTIVE
+
+
 async def test_an_endpoint_that_does_nothing_but_fail_is_disabled(ctx: Context) -> None:
     impatient = Pace(table=PACE.table, patience=timedelta(milliseconds=250))
     async with receiving(lambda _: FAILED) as receiver:
