@@ -114,7 +114,7 @@ async def show(request: Request) -> Response:
         Scope.CLOCK,
         body=True,
         repeatable=True,
-        problems={409: ["clock-backwards", "clock-advancing"]},
+        problems={409: ["clock-backwards", "clock-advancing", "cards-being-judged"]},
     ),
 )
 async def set_clock(request: Request, body: Annotated[ClockIn, Body(openapi_examples=CLOCK_EXAMPLES)]) -> Response:
@@ -135,7 +135,7 @@ async def set_clock(request: Request, body: Annotated[ClockIn, Body(openapi_exam
         Scope.CLOCK,
         body=True,
         repeatable=True,
-        problems={409: ["clock-backwards", "clock-is-real", "clock-advancing", "nothing-due"]},
+        problems={409: ["clock-backwards", "clock-is-real", "clock-advancing", "cards-being-judged", "nothing-due"]},
         job=JobOut,
     ),
 )

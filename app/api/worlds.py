@@ -85,7 +85,7 @@ class SnapshotsOut(Told):
         body=True,
         repeatable=True,
         job=JobOut,
-        problems={404: ["sandbox-not-found"], 409: ["quota-exceeded"]},
+        problems={404: ["sandbox-not-found"], 409: ["quota-exceeded", "cards-being-judged"]},
     ),
 )
 async def fork(
@@ -116,7 +116,7 @@ async def fork(
         body=True,
         repeatable=True,
         job=JobOut,
-        problems={404: ["sandbox-not-found"], 409: ["quota-exceeded", "snapshot-name-taken"]},
+        problems={404: ["sandbox-not-found"], 409: ["quota-exceeded", "snapshot-name-taken", "cards-being-judged"]},
     ),
 )
 async def take_snapshot(

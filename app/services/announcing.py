@@ -26,14 +26,15 @@ _ANNOUNCED_AT_ONCE = {"postgresql": 10_000, "sqlite": 1_000}
 async def catch_up(ctx: Context, *, at_once: bool = False) -> int:
     """Give facts their places, and announce what has come due by now, in the order in which it was due.
 
-    Tells the last place that was given. `at_once` does no more than a client may wait for, and leaves the rest.
+    Tells the last place that was given. `at_once` does no more than a client may wait for, and leaves the rest: nothing
+    is announced before every fact has been thought about.
     """
-    pending = await ctx.read(feed.PENDING)
+    pending, placed = await ctx.read(feed.PENDING), True
     if pending.head["fresh"]:
-        await place_all(ctx, most=_BATCHES_AT_ONCE if at_once else None)
+        placed = await place_all(ctx, most=_BATCHES_AT_ONCE if at_once else None)
         pending = await ctx.read(feed.PENDING)
     fed: int = pending.head["fed"]
-    if pending.head["next_due_at"] and pending.head["next_due_at"] <= pending.instant:
+    if placed and pending.head["next_due_at"] and pending.head["next_due_at"] <= pending.instant:
         while made := await announce(ctx, pending.instant):
             fed += made
             await asyncio.sleep(0)

@@ -94,7 +94,8 @@ async def set_clock(
 ) -> tuple[Time, bool]:
     """Freeze, run or follow real time; what that makes due is announced. Tells whether it is a repeat.
 
-    Conflict `clock-backwards` when that lies before now, `clock-advancing` while a large move is under way.
+    Conflict `clock-backwards` when that lies before now, `clock-advancing` while a large move is under way, and
+    `cards-being-judged` while many cards are judged by other rules.
     """
     read = await ctx.read(HERE, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
@@ -129,8 +130,8 @@ def _read_time(answer: Mapping[str, Any]) -> Time:
 async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | tuple[Job, bool]:
     """Move the clock, and announce what falls due on the way; a large move becomes a job, told with whether a repeat.
 
-    Conflict `clock-backwards`, `clock-is-real`, `clock-advancing`, or `nothing-due`. A dry run tells what would fall
-    due, no more.
+    Conflict `clock-backwards`, `clock-is-real`, `clock-advancing`, `cards-being-judged`, or `nothing-due`. A dry run
+    tells what would fall due, no more.
     """
     read = await ctx.read(HERE, key=attempt.key)
     if repeat := earlier(ctx, read, attempt):
@@ -219,6 +220,7 @@ async def _foretold(ctx: Context, to: datetime | None, progress: Progress) -> Ad
 async def _require_ready(ctx: Context) -> None:
     if (await jobs.under_way(ctx, ADVANCE)).rows:
         raise Conflict("clock-advancing")
+    await jobs.require_judged(ctx)
 
 
 async def _is_large(ctx: Context, until: datetime) -> bool:

@@ -125,6 +125,17 @@ async def under_way(ctx: Context, kind: str) -> Read:
     return await ctx.read(rows.OF_KIND_UNDER_WAY, kind=kind)
 
 
+async def require_judged(ctx: Context, unit: Session | None = None) -> None:
+    """Refuse while many cards are judged by rules that have changed: Conflict `cards-being-judged`.
+
+    What is announced, or copied, meanwhile would be by the rules of before.
+    """
+    who = {"sandbox_id": ctx.caller.sandbox_id, "world_id": ctx.caller.world_id}
+    found = await (unit or ctx.db).all(rows.OF_KIND_UNDER_WAY, **who, kind=rows.POLICY_JUDGE)
+    if found and found[0]["found"] is not None:
+        raise Conflict("cards-being-judged")
+
+
 # By whoever works ----------------------------------------------------------------------------------------------------
 
 

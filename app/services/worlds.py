@@ -93,6 +93,7 @@ async def _require_possible(ctx: Context, sandbox: Sandbox, kind: str, asked: Ma
             raise Conflict("clock-advancing")
         source = (await _require_snapshot(ctx.db, sandbox.sandbox_id, UUID(asked["snapshot"]))).world_id
     else:
+        await jobs.require_judged(ctx)
         await _require_room(ctx.db, sandbox, kind, asked["name"])
     if sandbox.expires_at is not None:
         _refuse_above(_MOST_CARDS, "cards", await worlds.count_cards(ctx.db, source, limit=_MOST_CARDS + 1))
@@ -181,7 +182,9 @@ async def _copy(ctx: Context, progress: Progress, snapshot_id: UUID | None = Non
         real = await sandboxes.real_now(unit)  # not before anything seen here was recorded
         origin = await _origin(unit, job)
         source = origin.world_id
-        if snapshot_id is not None:
+        if snapshot_id is None:
+            await jobs.require_judged(ctx, unit)
+        else:
             source = (await _require_snapshot(unit, job.sandbox_id, snapshot_id)).world_id
         copied = await worlds.sizes(unit, source)
         if origin.expires_at is not None:

@@ -21,8 +21,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _Asked = tuple[str, int]
 
 _LOOKUPS = 64
-_LOOKUPS_OF_OTHERS = 128
-"""More than there are places for endpoints that are slow."""
+_LOOKUPS_OF_OTHERS = 640
+"""More than there are places for endpoints that are new or slow (`places.py`); a thread is begun when it is needed."""
 _SOON = 1.0
 _REMEMBERED = 10_000
 

@@ -446,6 +446,7 @@ PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
     "clock-backwards": (409, clock_backwards),
     "clock-is-real": (409, clock_is_real),
     "clock-advancing": (409, of_worlds(worlds.clock_advancing)),
+    "cards-being-judged": (409, of_worlds(worlds.cards_being_judged)),
     "nothing-due": (409, nothing_due),
     "database-busy": (503, database_busy),
     "database-unavailable": (503, database_unavailable),

@@ -12,9 +12,9 @@ from sqlalchemy import update
 from app.api.sandboxes import NewSandboxOut, SandboxOut
 from app.api.worlds import SnapshotOut
 from app.db import jobs as job_rows
+from app.db.jobs import CLOCK_ADVANCE, POLICY_JUDGE
 from app.db.tables import jobs as jobs_table
 from app.db.tables import sandboxes as sandboxes_table
-from app.services import clocks
 from app.worker import loop
 from tests.api.bodies import Body, entering
 from tests.api.conftest import START, House, NewTester
@@ -213,14 +213,28 @@ async def quota_exceeded(desk: Desk) -> list[Response]:
 
 async def clock_advancing(desk: Desk) -> list[Response]:
     snapshot = (await desk.done("snapshots", NAME))["id"]
+    await under_way(desk, CLOCK_ADVANCE)
+    return [await desk.client.post("/v1/sandboxes/current/restore", json={"snapshot": snapshot})]
+
+
+async def cards_being_judged(desk: Desk) -> list[Response]:
+    await under_way(desk, POLICY_JUDGE)
+    asked = (
+        ("/v1/sandboxes/current/fork", NAME),
+        ("/v1/sandboxes/current/snapshots", NAME),
+        ("/v1/clock/advance", {"by": "P1D"}),
+        ("/v1/clock", {"mode": "running"}),
+    )
+    return [await desk.client.post(path, json=body) for path, body in asked]
+
+
+async def under_way(desk: Desk, kind: str) -> None:
+    """Have a job that a worker is at, which nobody takes over."""
     sandbox = UUID((await desk.client.get("/v1/sandboxes/current")).json()["id"][4:])
     db = desk.house.app.state.registry.db
-    far = datetime(2100, 1, 1, tzinfo=UTC)  # nobody takes it over
-    moving = {"job_id": uuid5(sandbox, "job"), "sandbox_id": sandbox, "kind": clocks.ADVANCE, "state": "running"}
-    await db.run(
-        jobs_table.insert().values(moving | {"actor": "x", "asked": {}, "created_at": far, "leased_until": far})
-    )
-    return [await desk.client.post("/v1/sandboxes/current/restore", json={"snapshot": snapshot})]
+    far = datetime(2100, 1, 1, tzinfo=UTC)
+    job = {"job_id": uuid5(sandbox, "job"), "sandbox_id": sandbox, "kind": kind, "state": "running"}
+    await db.run(jobs_table.insert().values(job | {"actor": "x", "asked": {}, "created_at": far, "leased_until": far}))
 
 
 @pytest.mark.parametrize(
@@ -231,6 +245,7 @@ async def clock_advancing(desk: Desk) -> list[Response]:
         (409, snapshot_name_taken),
         (409, quota_exceeded),
         (409, clock_advancing),
+        (409, cards_being_judged),
     ],
 )
 async def test_every_problem_is_told(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.db import feed
 from app.db.engine import Row
 from app.domain.card import Card
 from app.domain.clock import Mode
@@ -263,3 +264,25 @@ async def test_deadlines_of_a_policy_that_is_no_longer_in_force_are_not_announce
     await policies.choose(ctx, "schengen", None)
     await advance(await context_of(ctx.registry, ctx.key), DEMO_START + A_YEAR)
     assert {kind for kind, *_ in await announced(ctx)} == {"stay.ending", "stay.ended"}
+
+
+async def test_nothing_is_announced_to_who_cannot_wait_before_every_fact_is_thought_about(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or what was announced would hang on who looked first: the exit of the first is told of last."""
+    monkeypatch.setattr(announcing, "_BATCH", {"postgresql": 1, "sqlite": 1})
+    monkeypatch.setattr(announcing, "_BATCHES_AT_ONCE", 2)
+    monkeypatch.setattr(clocks, "_FACTS_AT_ONCE", 0)
+    first = await issued(ctx, "FA0000001", entry=entry_at())
+    for number in ("FA0000002", "FA0000003"):
+        await issued(ctx, number, entry=entry_at())
+    await border.leave(ctx, first.number, crossing_at(), once())
+    time, _ = await clocks.set_clock(ctx, mode=Mode.FROZEN, at=utc("2027-06-01 00:00"), speed=1, attempt=once())
+    assert time.advancing
+    ctx = await ctx.reloaded()
+    while (await ctx.read(feed.PENDING)).head["fresh"]:
+        await announcing.catch_up(ctx, at_once=True)
+        waiting = (await ctx.read(feed.PENDING)).head["fresh"]
+        page = await ctx.read(feed.PAGE, after=0, to=100, limit=100)
+        assert not waiting or not [row for row in page.rows if row["kind"] in ANNOUNCEMENTS]
+    assert first.number not in {number for _, number, _, at in await announced(ctx) if at > DEMO_START}

@@ -14,6 +14,7 @@ from app.db import sandboxes as rows
 from app.db.jobs import Job, JobState
 from app.db.tables import jobs as jobs_table
 from app.domain.card import Card
+from app.domain.errors import Conflict
 from app.domain.events import FactKind
 from app.services import cards, judging, policies, sandboxes, worlds
 from app.services import jobs as services
@@ -192,3 +193,13 @@ async def test_the_operator_judges_everybody_while_it_takes(inside: Context) -> 
     assert counts[inside.caller.sandbox_id] == 5
     assert await last_days(inside) == {SHORTER}
     assert (await over(inside, job)).state is JobState.DONE
+
+
+async def test_a_fork_that_was_asked_for_before_the_rules_changed_is_not_made_while_cards_are_judged(
+    inside: Context,
+) -> None:
+    fork, _ = await worlds.fork(inside, None, "later", once())
+    progress = await taken(inside, fork)
+    await chosen(inside, "shorter")
+    with pytest.raises(Conflict, match="cards-being-judged"):
+        await worlds.finish_fork(await now(inside), progress)
