@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.engine import Row, Session
+from app.db.engine import Database, Row, Session
 from app.db.tables import facts, feed, outbox, sandboxes, worlds
 from app.db.types import AnyOf, Instant, Json, RealNow, Texts
 from app.db.webhook_tables import deliveries, webhooks
@@ -275,10 +275,12 @@ _OLD = (
     .order_by(deliveries.c.ended_at)
     .limit(bindparam("limit", type_=Integer()))
     .with_for_update(skip_locked=True)
+    .cte("old")  # looked for once: a subquery may be looked for again past what is deleted already
 )
-_FORGET = delete(deliveries).where(tuple_(*_KEY).in_(_OLD))
+_FORGET = delete(deliveries).where(tuple_(*_KEY).in_(select(_OLD.c.webhook_id, _OLD.c.fact_id))).returning(_KEY[1])
 
 
-async def forget(db: Session, *, before: datetime, limit: int) -> int:
+async def forget(db: Database, *, before: datetime, limit: int) -> int:
     """Delete some of the deliveries that ended before an instant, the oldest first; tells how many those were."""
-    return await db.run(_FORGET, before=before, limit=limit)
+    async with db.transaction() as unit:
+        return len(await unit.all(_FORGET, before=before, limit=limit))
