@@ -603,9 +603,11 @@ async def test_the_worker_deletes_what_nobody_asks_for_any_more(ctx: Context, ne
 
     stop = asyncio.Event()
     work = asyncio.create_task(loop.run(ctx.registry, stop, anywhere=True))
-    await until(tidied)
-    stop.set()
-    await asyncio.wait_for(work, 10)
+    try:
+        await until(tidied, seconds=90)  # what other tests have left goes before
+    finally:
+        stop.set()
+        await asyncio.wait_for(work, 10)
 
 
 _TERMINATE = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
