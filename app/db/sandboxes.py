@@ -329,12 +329,10 @@ _OF_ID = bindparam("of_sandbox_id", type_=sandboxes.c.sandbox_id.type)
 _OF_SANDBOX = sandboxes.c.sandbox_id == _OF_ID
 _SET_WORLD = update(sandboxes).where(_OF_SANDBOX).values(world_id=bindparam("to_world_id"), epoch=sandboxes.c.epoch + 1)
 _DELETE = delete(sandboxes).where(_OF_SANDBOX)
-_OF_SANDBOXES = ("forkSandbox", "takeSnapshot", "restoreSnapshot")
-"""Operations whose answer is a job on a world as a whole."""
+ACCEPTED = 202
+"""The status of answers that are a job on a world as a whole."""
 _FORGET_REPLAYS = delete(idempotency).where(idempotency.c.sandbox_id == _OF_ID)
-_FORGET_REPLAYS_OF_WORLD = _FORGET_REPLAYS.where(
-    idempotency.c.operation.not_in([literal_column(f"'{name}'") for name in _OF_SANDBOXES])
-)
+_FORGET_REPLAYS_OF_WORLD = _FORGET_REPLAYS.where(idempotency.c.status != literal_column(str(ACCEPTED)))
 
 
 async def point_to(unit: Session, sandbox_id: UUID, world_id: UUID) -> None:

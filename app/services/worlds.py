@@ -15,7 +15,7 @@ from uuid import UUID
 from app.db import policies, sandboxes, worlds
 from app.db.engine import Duplicate, Row, Session
 from app.db.jobs import FORK, RESTORE, SNAPSHOT, Job
-from app.db.sandboxes import Sandbox
+from app.db.sandboxes import ACCEPTED, Sandbox
 from app.db.scoped import HERE
 from app.db.tables import policies as policies_table
 from app.db.tables import sandboxes as sandboxes_table
@@ -30,7 +30,6 @@ from app.services.jobs import Finished, Progress
 from app.services.sandboxes import as_answer as sandbox_answer
 from app.services.sandboxes import new_key, store_key
 
-ACCEPTED = 202
 _MOST_SNAPSHOTS = 10
 _MOST_FORKS = 10
 """Of one sandbox, the forks of its forks among them, and living: a copy takes as much room as its world."""

@@ -127,6 +127,17 @@ async def test_a_repeat_is_answered_with_the_same_job(client: AsyncClient, desk:
     assert (await client.post("/v1/sandboxes/current/fork", json=NAME, headers=once)).json()["result"]["key"] == key
 
 
+async def test_a_restore_repeated_under_its_key_is_not_done_again(desk: Desk, client: AsyncClient) -> None:
+    snapshot, once = (await desk.done("snapshots", NAME))["id"], {"Idempotency-Key": "one"}
+    asked = ("/v1/sandboxes/current/restore", {"snapshot": snapshot})
+    first = await client.post(asked[0], json=asked[1], headers=once)
+    await desk.over(first)
+    since = (await client.post("/v1/cards", json=entering())).json()["number"]
+    again = await client.post(asked[0], json=asked[1], headers=once)
+    assert (again.json()["id"], again.headers["idempotency-replayed"]) == (first.json()["id"], "true")
+    assert (await client.get(f"/v1/cards/{since}")).status_code == 200
+
+
 async def test_whoever_prefers_waits_for_the_answer(house: House, client: AsyncClient) -> None:
     stop = asyncio.Event()
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.db.engine import Database, Duplicate
 from app.db.tables import salts, travellers
-from app.db.write import Step, added, changed, held, write
+from app.db.write import Step, absent, added, changed, held, write
 from tests.builders import new_id
 
 
@@ -136,3 +136,15 @@ async def test_of_many_who_compete_for_one_version_one_writes(world: World) -> N
     assert sum(done) == 1
     assert await world.version() == 2
     assert len(await world.salts()) == 2
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_row_that_must_not_be_there_is_a_condition_too(world: World, *, is_there: bool) -> None:
+    salt_id = new_id()
+    if is_there:
+        await world.database.run(salts.insert().values(world_id=world.world_id, salt_id=salt_id, salt=b"there"))
+    unknown = absent(salts, world_id=world.world_id, salt_id=salt_id)
+    assert await write(world.database, [held(travellers, **world.traveller(1)), unknown], [world.salt(b"new")]) is (
+        not is_there
+    )
+    assert (b"new" in await world.salts()) is (not is_there)

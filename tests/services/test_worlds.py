@@ -594,7 +594,7 @@ async def test_a_repeat_gets_the_same_job(ctx: Context) -> None:
 
 async def test_a_restore_that_is_repeated_is_not_done_again(lived: Context) -> None:
     snapshot = UUID((await snapshot_of(lived, "then"))["id"][4:])
-    once_only = attempt("one", operation="restoreSnapshot")
+    once_only = attempt("one", operation="restore")
     first = await worlds.restore(lived, None, snapshot, once_only)
     await done(lived, first)
     since = await cards.issue(await lived.reloaded(), application("FA0000009", entry=entry_at()), once())
