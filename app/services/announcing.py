@@ -12,7 +12,9 @@ from uuid import UUID
 
 from app.db import feed, sandboxes
 from app.db.engine import Session
+from app.db.jobs import POLICY_JUDGE
 from app.domain.events import ANNOUNCEMENTS
+from app.services import jobs
 from app.services.access import Context, unit_of_work
 from app.services.schedules import write_down, write_down_anew
 
@@ -27,14 +29,15 @@ async def catch_up(ctx: Context, *, at_once: bool = False) -> int:
     """Give facts their places, and announce what has come due by now, in the order in which it was due.
 
     Tells the last place that was given. `at_once` does no more than a client may wait for, and leaves the rest: nothing
-    is announced before every fact has been thought about.
+    is announced before every fact has been thought about, nor while cards are judged by rules that have changed.
     """
     pending, placed = await ctx.read(feed.PENDING), True
     if pending.head["fresh"]:
         placed = await place_all(ctx, most=_BATCHES_AT_ONCE if at_once else None)
         pending = await ctx.read(feed.PENDING)
     fed: int = pending.head["fed"]
-    if placed and pending.head["next_due_at"] and pending.head["next_due_at"] <= pending.instant:
+    due = pending.head["next_due_at"] is not None and pending.head["next_due_at"] <= pending.instant
+    if placed and due and not (await jobs.under_way(ctx, POLICY_JUDGE)).rows:
         while made := await announce(ctx, pending.instant):
             fed += made
             await asyncio.sleep(0)
@@ -54,23 +57,26 @@ async def place_all(ctx: Context, *, most: int | None = None) -> bool:
     return False
 
 
-async def plan_anew(ctx: Context) -> AsyncIterator[int]:
-    """Think again about what is due on every open card, for the rules have changed; tells how many at once."""
+async def plan_anew(ctx: Context, since: datetime | None) -> AsyncIterator[int]:
+    """Think again about what is due on every open card, for the rules have changed; tells how many at once.
+
+    They are in force `since` an instant, or from now on.
+    """
     after = ""
-    while numbers := await _plan_page(ctx, after):
+    while numbers := await _plan_page(ctx, after, since):
         after = numbers[-1]
         yield len(numbers)
 
 
 @unit_of_work
-async def _plan_page(ctx: Context, after: str) -> list[str]:
+async def _plan_page(ctx: Context, after: str, since: datetime | None) -> list[str]:
     """Think about the next open cards after a number; gives theirs."""
     read = await ctx.read(feed.OPEN_CARDS, after_number=after, limit=_BATCH[ctx.db.dialect.name])
     numbers: list[str] = [row["card_number"] for row in read.rows]
     if numbers:
         async with ctx.db.transaction() as unit:
             await _locked(unit, ctx.caller.world_id)
-            await write_down_anew(ctx, unit, numbers, read.instant)
+            await write_down_anew(ctx, unit, numbers, since or read.instant)
     return numbers
 
 

@@ -115,7 +115,8 @@ async def set_clock(
         asked = {"from": read.instant.isoformat(), "to": time.now.isoformat()}
         _, step = jobs.begin(ctx, read, ADVANCE, asked, of_world=True)
         large, time = [step], replace(time, advancing=True)
-    await _store(ctx, moved, [*large, *remember(ctx, read, attempt, status=OK, answer=time.as_answer())])
+    steps = [*large, *remember(ctx, read, attempt, status=OK, answer=time.as_answer())]
+    await _store(ctx, moved, steps, alone=bool(large))
     if not large:
         await announcing.catch_up(await ctx.reloaded())
     return time, False
@@ -147,7 +148,8 @@ async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | t
     if await _is_large(ctx, to or begins):
         asked = {"from": begins.isoformat(), "to": to and to.isoformat()}
         job, step = jobs.begin(ctx, read, DRY_RUN if target.dry_run else ADVANCE, asked, of_world=True)
-        await _store(ctx, clock, [step, *remember(ctx, read, attempt, answer={"job": str(job.job_id)})])
+        steps = [step, *remember(ctx, read, attempt, answer={"job": str(job.job_id)})]
+        await _store(ctx, clock, steps, alone=not target.dry_run)
         return job, False
     await announcing.catch_up(ctx)
     told = await _told(ctx, begins, to or await _next(ctx, begins), dry_run=target.dry_run)
@@ -302,11 +304,14 @@ def _read_advance(answer: Mapping[str, Any]) -> Advance:
     )
 
 
-async def _store(ctx: Context, clock: Clock, steps: Sequence[Step]) -> None:
-    """Store the clock and what goes with it; the epoch moves with a clock, so that every process notices at once."""
+async def _store(ctx: Context, clock: Clock, steps: Sequence[Step], *, alone: bool = False) -> None:
+    """Store the clock and what goes with it; the epoch moves with a clock, so that every process notices at once.
+
+    It moves too for what must be `alone`, such as a move that a job will make: of two at once one is refused.
+    """
     caller = ctx.caller
     where = {"sandbox_id": caller.sandbox_id, "epoch": caller.epoch}
-    moves = clock != caller.clock
+    moves = alone or clock != caller.clock
     condition = (
         changed(sandboxes, where, epoch=caller.epoch + 1, **clock_columns(clock)) if moves else held(sandboxes, **where)
     )

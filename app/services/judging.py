@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from app.db import cards as rows
@@ -47,17 +48,17 @@ class Judged:
 async def judge_anew(ctx: Context) -> int:
     """Give every open card the end that the policy in force sets; tell how many got another one."""
     done = Judged()
-    async for _ in judging_anew(ctx, done, actor=ctx.actor):
+    async for _ in judging_anew(ctx, done, actor=ctx.actor, since=None):
         pass
     return done.changed
 
 
-async def judging_anew(ctx: Context, done: Judged, *, actor: str) -> AsyncIterator[None]:
+async def judging_anew(ctx: Context, done: Judged, *, actor: str, since: datetime | None) -> AsyncIterator[None]:
     """Give every open card the end that the policy in force sets; stops now and then to tell how far that is.
 
     Page by page, and each card that changes in a unit of work of its own, so that nobody waits for all. Who enters
     from now on is judged by the new policy already, who was just being let in is waited for. Cut off half-way, the same
-    request does the rest.
+    request does the rest. What falls due is planned anew as of the instant `since` which the policy is in force.
     """
     await ctx.db.settle()
     after = ""
@@ -69,7 +70,7 @@ async def judging_anew(ctx: Context, done: Judged, *, actor: str) -> AsyncIterat
             if done.judged % _TOLD_EVERY == 0:
                 yield
         after = page[-1].card.number
-    async for planned in announcing.plan_anew(ctx):
+    async for planned in announcing.plan_anew(ctx, since):
         done.planned += planned
         yield
 

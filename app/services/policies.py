@@ -198,7 +198,8 @@ async def _judging(ctx: Context, unit: Session, read: Read, *, installed: bool) 
     await unit.run(CANCEL_JUDGING, of_sandbox_id=ctx.caller.sandbox_id)
     if not await is_large(ctx, unit):
         return None
-    job, step = jobs.begin(ctx, read, JUDGE, {"installed": installed}, of_world=True)
+    asked = {"installed": installed, "since": read.instant.isoformat()}
+    job, step = jobs.begin(ctx, read, JUDGE, asked, of_world=True)
     await store_in(unit, [step])
     return job
 
@@ -206,7 +207,8 @@ async def _judging(ctx: Context, unit: Session, read: Read, *, installed: bool) 
 async def finish_judge(ctx: Context, progress: Progress) -> Finished:
     """Judge every open card anew, as a job. Whoever takes it over begins again, and finds most of them judged."""
     job, done, total = progress.job, Judged(), 2 * await count_open(ctx, ctx.db)
-    async for _ in judging_anew(ctx, done, actor=job.actor):
+    since = datetime.fromisoformat(job.asked["since"])
+    async for _ in judging_anew(ctx, done, actor=job.actor, since=since):
         progress.counts.update(asdict(done))
         await progress.keep(min(done.judged + done.planned, total), total)
     # those too that were judged by workers who died

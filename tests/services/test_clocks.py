@@ -256,3 +256,15 @@ async def test_a_dry_run_is_told_from_where_the_clock_is_by_then(ctx: Context) -
     assert refused.problem["code"] == "clock-backwards"
     assert told.result is not None
     assert (told.result["from"], told.result["due"]["total"]) == ("2026-12-25T06:00:00Z", 0)
+
+
+@pytest.mark.usefixtures("everything_is_large")
+async def test_of_large_moves_asked_for_at_once_one_is_made(ctx: Context) -> None:
+    await cards.issue(ctx, application(), once())
+    target = Target(by=timedelta(days=30))
+    results = await asyncio.gather(*(clocks.advance(ctx, target, once()) for _ in range(8)), return_exceptions=True)
+    refused = [one for one in results if isinstance(one, Conflict)]
+    assert {one.code for one in refused} == {"clock-advancing"}
+    assert len(refused) == len(results) - 1
+    listed = await jobs.listing(await ctx.reloaded(), after=None, limit=10)
+    assert [one.kind for one in listed.items] == [clocks.ADVANCE]

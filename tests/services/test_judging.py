@@ -13,10 +13,12 @@ from app.db import journal
 from app.db import sandboxes as rows
 from app.db.jobs import Job, JobState
 from app.db.tables import jobs as jobs_table
+from app.db.tables import sandboxes as sandbox_table
 from app.domain.card import Card
+from app.domain.clock import Mode
 from app.domain.errors import Conflict
 from app.domain.events import FactKind
-from app.services import cards, judging, policies, sandboxes, worlds
+from app.services import announcing, cards, clocks, judging, policies, sandboxes, worlds
 from app.services import jobs as services
 from app.services.access import Context
 from app.services.jobs import CancelledError, Progress
@@ -203,3 +205,29 @@ async def test_a_fork_that_was_asked_for_before_the_rules_changed_is_not_made_wh
     await chosen(inside, "shorter")
     with pytest.raises(Conflict, match="cards-being-judged"):
         await worlds.finish_fork(await now(inside), progress)
+
+
+async def later(ctx: Context, by: timedelta) -> None:
+    """Let a running clock run on, as fast as one likes."""
+    box = sandbox_table.c
+    moved = update(sandbox_table).where(box.sandbox_id == ctx.caller.sandbox_id)
+    at = ctx.caller.clock.anchor_sim + by
+    await ctx.db.run(moved.values(anchor_sim=at, epoch=box.epoch + 1))
+
+
+async def test_while_a_clock_runs_on_nothing_is_announced_by_the_rules_of_before(inside: Context) -> None:
+    await clocks.set_clock(inside, mode=Mode.RUNNING, at=utc("2027-02-10 09:00"), speed=1, attempt=once())
+    before = await announced(await now(inside))
+    job = await chosen(inside, "longer")
+    await later(await now(inside), timedelta(days=28))  # past the ninety days of before
+    await announcing.catch_up(await now(inside))
+    assert await announced(await now(inside)) == before
+    assert (await over(inside, job)).state is JobState.DONE
+    assert await last_days(inside) == {LONGER}
+    await announcing.catch_up(await now(inside))
+    assert await announced(await now(inside)) == before
+    await later(await now(inside), timedelta(days=60))
+    await announcing.catch_up(await now(inside))
+    told = [(kind, at) for kind, _, _, at in (await announced(await now(inside)))[len(before) :]]
+    assert [kind for kind, _ in told].count("stay.ended") == 5
+    assert all(at > utc("2027-03-10 00:00") for _, at in told)
