@@ -203,10 +203,12 @@ _SETTLE = (
     )
 )
 _OF_ID = webhooks.c.webhook_id == bindparam("of_webhook_id", type_=webhooks.c.webhook_id.type)
-_WORKS = update(webhooks).where(_OF_ID, webhooks.c.failing_since.is_not(None)).values(failing_since=None)
+# what an address has answered says nothing of the one that came in its place
+_AT = and_(_OF_ID, webhooks.c.url == bindparam("of_url", type_=Text()))
+_WORKS = update(webhooks).where(_AT, webhooks.c.failing_since.is_not(None)).values(failing_since=None)
 _FAILS = (
     update(webhooks)
-    .where(_OF_ID, webhooks.c.url == bindparam("of_url", type_=Text()))
+    .where(_AT)
     .values(failing_since=func.coalesce(webhooks.c.failing_since, _REAL, type_=Instant()))
     .returning(webhooks.c.failing_since)
 )
@@ -247,15 +249,15 @@ async def settle(
     return settled == 1
 
 
-async def works(unit: Session, webhook_id: UUID) -> None:
-    """Note that an endpoint took something."""
-    await unit.run(_WORKS, of_webhook_id=webhook_id)
+async def works(unit: Session, webhook_id: UUID, url: str) -> None:
+    """Note that an endpoint took something, if it still has that address."""
+    await unit.run(_WORKS, of_webhook_id=webhook_id, of_url=url)
 
 
 async def fails(unit: Session, webhook_id: UUID, url: str, *, real: datetime) -> datetime | None:
     """Note that an endpoint failed, and tell since when it has done nothing else.
 
-    None when it has gone, or has another address by now, of which that says nothing.
+    None when it has gone, or has another address by now.
     """
     row = await unit.one(_FAILS, of_webhook_id=webhook_id, of_url=url, real=real)
     return row["failing_since"] if row else None

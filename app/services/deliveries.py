@@ -179,7 +179,7 @@ async def settle(registry: Registry, message: Message, attempt: Attempt, pace: P
     async with registry.db.transaction() as unit:
         # the endpoint first, as whoever moves or deletes it does
         if attempt.succeeded:
-            await rows.works(unit, claim.webhook_id)
+            await rows.works(unit, claim.webhook_id, message.url)
         else:
             failing_since = await rows.fails(unit, claim.webhook_id, message.url, real=attempt.ended_at)
             reason = failing_since and disabled_by(attempt, failing_since=failing_since, pace=pace)

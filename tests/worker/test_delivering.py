@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from sqlalchemy import select, text, update
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from app.db import deliveries as rows
 from app.db.engine import Busy, Unavailable
 from app.db.sandboxes import real_now
 from app.db.tables import sandboxes as sandboxes_table
@@ -319,6 +320,18 @@ async def test_an_address_that_is_gone_says_nothing_of_the_one_that_came_in_its_
             await webhooks.change(ctx, hook.webhook.webhook_id, {"url": newer.url}, anywhere=True)
             await until(lambda: len(newer.received) == 1)
     assert (await endpoint(ctx, hook)).state is EndpointState.ACTIVE
+
+
+async def test_an_address_that_took_something_says_nothing_of_the_one_that_came_in_its_place(ctx: Context) -> None:
+    older, newer = "http://127.0.0.1:9/older", "http://127.0.0.1:9/newer"
+    first, second = (utc(f"2026-12-0{day} 09:00") for day in (1, 2))
+    webhook_id = (await hooked(ctx, newer)).webhook.webhook_id
+    async with ctx.db.transaction() as unit:
+        assert await rows.fails(unit, webhook_id, newer, real=first) == first
+        await rows.works(unit, webhook_id, older)
+        assert await rows.fails(unit, webhook_id, newer, real=second) == first
+        await rows.works(unit, webhook_id, newer)
+        assert await rows.fails(unit, webhook_id, newer, real=second) == second
 
 
 async def test_an_endpoint_that_does_nothing_but_fail_is_disabled(ctx: Context) -> None:
