@@ -137,8 +137,10 @@ class _Asked(BaseModel):
     after: Annotated[str, Field(max_length=200)] | None = Field(None, description="`next` of the page before.")
 
 
-class CardsAsked(_Asked):
+class CardFilters(BaseModel):
     """Filters of the list; all given must hold."""
+
+    model_config = ConfigDict(extra="forbid")
 
     status: Status | None = None
     citizenship: StateCode | None = None
@@ -155,6 +157,23 @@ class CardsAsked(_Asked):
     ends_until: CardDate | None = None
     include: Literal["holder"] | None = Field(None, description="The personal part; needs `cards:search`.")
 
+    def domain(self) -> dict[str, str | date]:
+        """Give the filters by name but for the status, which is derived."""
+        filters: dict[str, str | date] = {
+            name: value
+            for name in CardFilters.model_fields
+            if name not in {"status", "paper", "include"} and (value := getattr(self, name)) is not None
+        }
+        if self.citizenship:
+            filters["citizenship"] = state_code(self.citizenship)
+        if self.paper:
+            filters["paper_series"], _, filters["paper_number"] = self.paper.partition("-")
+        return filters
+
+
+class CardsAsked(CardFilters, _Asked):
+    """A page of the list."""
+
 
 class ExpiriesAsked(_Asked):
     """How far to look ahead."""
@@ -168,18 +187,9 @@ class ExpiriesAsked(_Asked):
 )
 async def listing(request: Request, asked: Annotated[CardsAsked, Query()]) -> Response:
     """No personal data, unless asked for with the scope."""
-    filters: dict[str, str | date] = {
-        name: value
-        for name, value in asked.model_dump(exclude={"status", "paper", "include", "limit", "after"}).items()
-        if value is not None
-    }
-    if asked.citizenship:
-        filters["citizenship"] = state_code(asked.citizenship)
-    if asked.paper:
-        filters["paper_series"], _, filters["paper_number"] = asked.paper.partition("-")
     page = await cards.listing(
         context(request),
-        filters=filters,
+        filters=asked.domain(),
         status=asked.status,
         after=position(asked.after),
         limit=asked.limit,

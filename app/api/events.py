@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Collection
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -12,12 +11,12 @@ from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response
-from starlette.types import Message, Send
 
 from app.api import render
 from app.api.operations import Audience, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
+from app.api.streams import Patient
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Refusal, violation
 from app.domain.events import FactKind, Source
@@ -28,8 +27,7 @@ router = APIRouter(prefix="/v1/events", route_class=ScopedRoute)
 
 _LOOK = 0.25
 _HEARTBEAT = 15
-_PATIENCE = 30
-"""Seconds: between looks for something new, between signs of life, until a reader that takes nothing is left."""
+"""Seconds: between looks for something new, and between signs of life."""
 
 _LATEST = 2**63 - 1
 _CURSOR = re.compile(r"([0-9]{1,19})(?:-([0-9a-f]{8}))?", re.ASCII)
@@ -142,16 +140,8 @@ async def stream(
     return _EventStream(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-class _EventStream(EventSourceResponse):
-    """Leaves a reader that takes nothing for half a minute; it resumes where it was, if it ever does."""
-
-    async def stream_response(self, send: Send) -> None:
-        async def in_time(message: Message) -> None:
-            async with asyncio.timeout(_PATIENCE):
-                await send(message)
-
-        with suppress(TimeoutError):
-            await super().stream_response(in_time)
+class _EventStream(Patient, EventSourceResponse):
+    """A reader that is left resumes where it was, if it ever does."""
 
 
 async def _frames(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
 from pydantic_core import to_json
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from app.api import render
 from app.api.cards import CardNumber
@@ -22,6 +22,7 @@ from app.api.stay_shapes import (
     CompareIn,
     LineOut,
 )
+from app.api.streams import NDJSON, Ndjson
 from app.domain.errors import Note
 from app.domain.explaining import differences, explain, rule
 from app.domain.stay import Overstay
@@ -31,8 +32,6 @@ from app.services.access import Scope
 from app.services.stays import ComparedCard, Judged, Side, Summary
 
 router = APIRouter(prefix="/v1", route_class=ScopedRoute)
-
-NDJSON = "application/x-ndjson"
 
 
 @router.post(
@@ -80,12 +79,6 @@ async def compare(request: Request, body: Annotated[CompareIn, Body(openapi_exam
     language = language_of(request)
     answer = {"a": _told(a, language), "b": _told(b, language), "differences": _differences(a, b, language)}
     return Response(to_json(answer), media_type=render.JSON)
-
-
-class Ndjson(JSONResponse):
-    """What the OpenAPI document calls the answer: each line is JSON. FastAPI would call a stream a string."""
-
-    media_type = NDJSON
 
 
 @router.post(

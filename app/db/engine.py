@@ -128,6 +128,10 @@ class Database(Session):
         """Open a unit of several statements: all of them or none."""
 
     @abstractmethod
+    def look(self) -> AbstractAsyncContextManager[Session]:
+        """Open a session in which everything is seen as of one instant, however long it takes, while others write."""
+
+    @abstractmethod
     async def settle(self) -> None:
         """Wait until whatever was being stored when this was called is stored, or is not: then a look sees it."""
 

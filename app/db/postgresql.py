@@ -94,6 +94,16 @@ class PostgreSQL(Database):
         return await self.all(statement, **values)
 
     @asynccontextmanager
+    async def look(self) -> AsyncIterator[Session]:
+        """Open a session in which everything is seen as of one instant."""
+        with _postgresql_errors():
+            async with (
+                self._connections.use() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                yield _PostgreSQLTransaction(self, connection)
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Open a unit of several statements: all of them or none."""
         with _postgresql_errors():

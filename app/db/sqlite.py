@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +95,18 @@ class SQLite(Database):
         return await asyncio.to_thread(read)
 
     @asynccontextmanager
-    async def look(self) -> AsyncIterator[None]:
-        """Let every statement see what was there at the beginning, while others write."""
-        with _sqlite_errors():
-            self._connection.execute("BEGIN")
-            self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # it begins with the first row
-            try:
-                yield
-            finally:
-                self._connection.execute("ROLLBACK")
+    async def look(self) -> AsyncIterator["SQLite"]:
+        """Open a session in which everything is seen as of one instant: a connection of its own."""
+        seen = copy(self)
+        seen._connection = self._connect()  # noqa: SLF001  of the same class
+        try:
+            with _sqlite_errors():
+                seen._connection.execute("BEGIN")  # noqa: SLF001
+                # it begins with the first row
+                seen._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # noqa: SLF001
+                yield seen
+        finally:
+            await seen.close()
 
     async def raw(self, statement: Statement, /, **values: Any) -> list[Sequence[Any]]:  # noqa: ANN401
         """Return every row as it is stored, for `put`."""

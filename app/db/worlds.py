@@ -124,16 +124,14 @@ async def apart(db: Database, work: Callable[[Look], Awaitable[T]]) -> T:
 
 
 async def _on_file(file: str, work: Callable[[Look], Awaitable[T]]) -> T:
-    seen, stored = SQLite(f"sqlite:///{file}"), SQLite(f"sqlite:///{file}", durable=False)
-    await seen.open()
+    stored = SQLite(f"sqlite:///{file}", durable=False)
     await stored.open()
     try:
-        async with seen.look():
+        async with stored.look() as seen:
             done = await work(_FromFile(seen, stored))
         await stored.checkpoint()  # or the event loop would, with its next commit
         return done
     finally:
-        await seen.close()
         await stored.close()
 
 

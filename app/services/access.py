@@ -113,6 +113,8 @@ class Registry:
     master: MasterKey
     dice: Dice
     policies: Mapping[str, Policy]
+    looks: int = 0
+    """How many exports hold a connection."""
     _policies: dict[tuple[str, str | None, frozenset[str]], Policy] = field(default_factory=dict)
     _real: tuple[datetime, float] | None = None
     _callers: dict[bytes, tuple[KeyHolder, float]] = field(default_factory=dict)

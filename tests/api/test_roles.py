@@ -27,9 +27,9 @@ MAY = {
         *(*READING, *DUTIES, "meetDuty", "lookUpCards"),
         *("linkDocument", "mergeTravellers", "unmergeTravellers"),
         *("listCards", "listExpiries", "listOverstays", "compareOpenCards", "countCards"),
-        "listUnknownCrossings",
+        *("listUnknownCrossings", "exportCards", "exportEvents", "exportWorld"),
     },
-    "analyst": {"countCards"},
+    "analyst": {"countCards", "exportCards", "exportEvents"},
     "auditor": {"countCards"},
 }
 SCOPES = {

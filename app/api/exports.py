@@ -1,0 +1,146 @@
+"""Exports: whole lists as files, line by line, as of the instant at which they began."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json, to_json
+
+from app.api import render, tables
+from app.api.cards import CardFilters
+from app.api.events import EventOut
+from app.api.operations import Audience, operation
+from app.api.problems import language_of
+from app.api.security import ScopedRoute, context
+from app.api.shapes import CardOut, ListedCardOut, ListedWithHolderOut, Told
+from app.api.streams import NDJSON, Ndjson, Patient, begun
+from app.domain.events import FactKind
+from app.services import events as feed
+from app.services import exports, portable
+from app.services.access import Scope
+
+router = APIRouter(prefix="/v1/exports", route_class=ScopedRoute)
+
+_CSV = "text/csv; charset=utf-8"
+_Format = Annotated[
+    Literal["ndjson", "csv"],
+    Field(description="A JSON object in each line; or a table, whose columns are named by the members of that object."),
+]
+
+
+class CardExportAsked(CardFilters):
+    """Which cards, and how they are written."""
+
+    format: _Format = "ndjson"
+
+
+class EventExportAsked(BaseModel):
+    """Which events, and how they are written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    types: list[FactKind] = Field([], description="Only events of these types; all, when absent.")
+    format: _Format = "ndjson"
+
+
+class WorldLineOut(Told):
+    """A line of a world: of one kind, with what belongs to it. The first is `world`, the last `end` with counts."""
+
+    world: dict[str, Any] | None = Field(None, description="Format, instant and rules.")
+    salts: list[str] | None = Field(None, description="What the data of each person are sealed with.")
+    forgotten: list[str] | None = Field(None, description="Those of people who are forgotten.")
+    traveller: dict[str, Any] | None = None
+    documents: list[dict[str, Any]] | None = Field(None, description="Of the traveller.")
+    card: dict[str, Any] | None = None
+    personal: dict[str, Any] | None = Field(None, description="Of the card; null once the person is forgotten.")
+    facts: list[dict[str, Any]] | None = Field(None, description="Of the card, which is their replay.")
+    dues: list[dict[str, Any]] | None = Field(None, description="What is due on the card, and what was announced.")
+    fact: dict[str, Any] | None = Field(None, description="Of no card.")
+    places: dict[str, Any] | None = Field(None, description="Facts in the order of the feed, from a place on.")
+    waiting: list[str] | None = Field(None, description="Facts without a place in the feed.")
+    end: dict[str, int] | None = Field(None, description="How many rows were told, by table.")
+
+
+def _export(name: str, summary: str, line: type[BaseModel], *scopes: Scope, table: bool = True) -> dict[str, Any]:
+    declared = operation(name, summary, Audience.OFFICE, line, Scope.EXPORTS, *scopes)
+    declared["response_class"] = Ndjson
+    answer = declared["responses"][200]
+    answer["description"] = "Sent piece by piece. What is cut off, by whomever, ends without its last chunk."
+    if table:
+        answer["content"] = {_CSV.partition(";")[0]: {"schema": {"type": "string"}}}
+    return declared
+
+
+async def _file(
+    name: str, pages: AsyncGenerator[list[bytes]], form: Literal["ndjson", "csv"], line: type[BaseModel]
+) -> Patient:
+    if form == "ndjson":
+        return _answer(f"{name}.ndjson", await begun(_lines(pages)), NDJSON)
+    return _answer(f"{name}.csv", await begun(_table(pages, tables.columns_of(line))), _CSV)
+
+
+def _answer(name: str, pieces: AsyncGenerator[bytes], media: str) -> Patient:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Patient(pieces, headers=headers, media_type=media)
+
+
+async def _lines(pages: AsyncGenerator[list[bytes]]) -> AsyncGenerator[bytes]:
+    async with aclosing(pages):
+        async for page in pages:
+            yield b"".join(line + b"\n" for line in page)
+
+
+async def _table(pages: AsyncGenerator[list[bytes]], columns: list[str]) -> AsyncGenerator[bytes]:
+    head = tables.written([columns])
+    async with aclosing(pages):
+        async for page in pages:
+            yield head + tables.written(tables.row(columns, from_json(line)) for line in page)
+            head = b""
+
+
+@router.get("/cards", **_export("exportCards", "Export cards, the newest declaration first", ListedWithHolderOut))
+async def cards(request: Request, asked: Annotated[CardExportAsked, Query()]) -> Patient:
+    """No personal data, unless asked for with the scope `cards:search`. Filters and lines are those of `listCards`."""
+    ctx, language, personal = context(request), language_of(request), asked.include is not None
+    pages = exports.cards(ctx, filters=asked.domain(), status=asked.status, personal=personal)
+
+    async def rendered() -> AsyncGenerator[list[bytes]]:
+        async with aclosing(pages):
+            async for page in pages:
+                yield [render.card(shown, language) for shown in page]
+
+    return await _file("cards", rendered(), asked.format, CardOut if personal else ListedCardOut)
+
+
+@router.get("/events", **_export("exportEvents", "Export the feed of events", EventOut))
+async def events(request: Request, asked: Annotated[EventExportAsked, Query()]) -> Patient:
+    """Every event in its order, from the first one on."""
+    pages = exports.events(context(request), kinds=frozenset(asked.types))
+
+    async def rendered() -> AsyncGenerator[list[bytes]]:
+        async with aclosing(pages):
+            async for ctx, page in pages:
+                yield [to_json(feed.cloud_event(ctx, row)) for row in page]
+
+    return await _file("events", rendered(), asked.format, EventOut)
+
+
+@router.get(
+    "/world",
+    **_export(
+        "exportWorld",
+        "Export the whole world, to make it again elsewhere",
+        WorldLineOut,
+        Scope.CARDS_SEARCH,
+        table=False,
+    ),
+)
+async def world(request: Request) -> Patient:
+    """Everything, personal data included.
+
+    Sent to `POST /v1/imports?kind=world` of an empty sandbox it makes the same world: numbers, facts, versions, places
+    in the feed, what is due. The sandbox stands at the instant of the export then, by its rules.
+    """
+    return _answer("world.ndjson", await begun(_lines(portable.world(context(request)))), NDJSON)
