@@ -28,6 +28,8 @@ MAY = {
         *("linkDocument", "mergeTravellers", "unmergeTravellers"),
         *("listCards", "listExpiries", "listOverstays", "compareOpenCards", "countCards"),
         "listUnknownCrossings",
+        *("importRegister", "getImport", "cancelImport"),
+        *("getImportReport", "getImportReportTable", "getRejectedRows"),
     },
     "analyst": {"countCards"},
     "auditor": {"countCards"},
