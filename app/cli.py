@@ -18,14 +18,14 @@ import typer
 import uvicorn
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 from rich.table import Table
 
 from app import config
 from app.config import ConfigurationError, Mode, Settings
 from app.db import databases, schema
 from app.db.engine import Duplicate, Unavailable
-from app.db.jobs import Job, JobState
+from app.db.jobs import JobState
 from app.db.schema import SchemaNotAtHeadError
 from app.db.vault import WrongMasterKeyError
 from app.domain.errors import NotFound, Refusal
@@ -276,7 +276,7 @@ def import_register(
             raise NotFound("sandbox-not-found")
         with Progress(console=_out) as bar:
             task = bar.add_task(file.name)
-            told = partial(_advance, bar, task)
+            told = partial(bar.update, task)
             job, recognised = await importing.run(ctx, wishes, file, told)
         if recognised:
             _out.print("The same file was imported before.")
@@ -289,10 +289,6 @@ def import_register(
     _run(work)
 
 
-def _advance(bar: Progress, task: TaskID, job: Job) -> None:
-    bar.update(task, completed=job.done, total=job.total)
-
-
 async def _show_findings(ctx: Context, import_id: UUID) -> None:
     table = Table("row", "outcome", "column", "value", "what")
     async for page in intake_report.findings(ctx, await intake_report.load(ctx, import_id)):
@@ -303,8 +299,7 @@ async def _show_findings(ctx: Context, import_id: UUID) -> None:
             told = (sentences.notes() if found.is_warning else sentences.faults())[found.note.code]
             cells = found.outcome, found.caption or "", found.value or "", told.told("en", found.note.values)
             table.add_row(str(found.place), *map(escape, cells))
-    if table.row_count:
-        _out.print(table)
+    _out.print(table)
 
 
 # Sandboxes and keys --------------------------------------------------------------------------------------------------

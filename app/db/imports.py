@@ -11,13 +11,16 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     LargeBinary,
+    Uuid,
     and_,
     bindparam,
+    cast,
     delete,
     exists,
     literal_column,
-    or_,
+    null,
     select,
+    union_all,
     update,
 )
 
@@ -144,16 +147,16 @@ PAPERS = in_sandbox(
 
 _CROSSING: ColumnElement[bool] = literal_column(f"facts.kind = '{FactKind.CROSSING.value}'")
 WAITING = in_sandbox(
-    select(facts.c.traveller_id, facts.c.seen_hash)
-    .where(
-        facts.c.world_id == WORLD,
-        _CROSSING,
-        or_(
-            AnyOf(facts.c.traveller_id, _TRAVELLERS),
-            and_(facts.c.seen_hash.is_not(None), AnyOf(facts.c.seen_hash, _HASHES)),
+    union_all(
+        select(facts.c.traveller_id, cast(null(), LargeBinary).label("seen_hash")).where(
+            facts.c.world_id == WORLD, _CROSSING, AnyOf(facts.c.traveller_id, _TRAVELLERS)
+        ),
+        select(cast(null(), Uuid).label("traveller_id"), facts.c.seen_hash).where(
+            facts.c.world_id == WORLD, _CROSSING, facts.c.seen_hash.is_not(None), AnyOf(facts.c.seen_hash, _HASHES)
         ),
     )
-    .distinct()
+    .subquery("told")
+    .select()
 )
 """Who has told crossings, that may wait for a stay, or on which documents nobody was known to hold."""
 

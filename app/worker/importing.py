@@ -1,8 +1,9 @@
 """A register imported by whoever stands beside the database: sent, and worked on until it is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Protocol
 
 from app.db.jobs import Job
 from app.services import intake, jobs
@@ -15,18 +16,26 @@ _LOOK = 0.2
 """Seconds between two looks at how far it is."""
 
 
-async def run(ctx: Context, wishes: Wishes, file: Path, told: Callable[[Job], None]) -> tuple[Job, bool]:
+class Told(Protocol):
+    """Hears how far it is."""
+
+    def __call__(self, *, completed: float, total: float | None) -> None:
+        """Of the bytes to be read."""
+
+
+async def run(ctx: Context, wishes: Wishes, file: Path, told: Told) -> tuple[Job, bool]:
     """Import a file; `told` hears how far it is. Tells too whether the same file was imported before."""
     job, recognised = await intake.receive(ctx, wishes, _bytes_of(file))
-    told(job)
+    told(completed=job.done, total=job.total)
     while not jobs.is_over(job):
         working = asyncio.create_task(loop.next_job(ctx.registry))
         while not (await asyncio.wait({working}, timeout=_LOOK))[0]:
-            told(await jobs.show(ctx, job.job_id))
+            job = await jobs.show(ctx, job.job_id)
+            told(completed=job.done, total=job.total)
         if not working.result():  # another worker has it
             await asyncio.sleep(_LOOK)
         job = await jobs.show(ctx, job.job_id)
-        told(job)
+        told(completed=job.done, total=job.total)
     return job, recognised
 
 
