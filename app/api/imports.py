@@ -72,8 +72,7 @@ class FindingOut(Told):
 
 def _with_body(declared: dict[str, Any]) -> dict[str, Any]:
     """Declare the body, which FastAPI would read whole."""
-    schemas: dict[str, dict[str, Any]] = {one: {"schema": {"type": "string"}} for one in (_CSV, NDJSON)}
-    schemas[_XLSX] = {"schema": {"type": "string", "format": "binary"}}
+    schemas: dict[str, dict[str, Any]] = {one: {"schema": {"contentMediaType": one}} for one in _FORMS}
     schemas[_CSV]["examples"] = REGISTER_EXAMPLES
     declared["openapi_extra"]["requestBody"] = {"required": True, "content": schemas}
     return declared
