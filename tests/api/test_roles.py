@@ -28,6 +28,9 @@ MAY = {
         *("linkDocument", "mergeTravellers", "unmergeTravellers"),
         *("listCards", "listExpiries", "listOverstays", "compareOpenCards", "countCards"),
         "listUnknownCrossings",
+        *("importRegister", "getImport", "cancelImport"),
+        *("getImportReport", "getImportReportTable", "getRejectedRows"),
+        *("listJobs", "getJob", "cancelJob"),  # of imports
     },
     "analyst": {"countCards"},
     "auditor": {"countCards"},
