@@ -35,10 +35,11 @@ mutate: $(VENV)/.mutation ## Mutation testing of the rules of stay: are the test
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route, stays, announcements and webhooks
+bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route, stays, announcements, webhooks, imports
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.stays
 	$(BIN)/python -m bench.announcements
+	$(BIN)/python -m bench.imports
 
 demo-reset: $(VENV)/.runtime ## Make the demo sandbox anew
 	@$(BIN)/migcard migrate

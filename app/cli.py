@@ -5,33 +5,39 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 from uuid import UUID
 
 import typer
 import uvicorn
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from app import config
 from app.config import ConfigurationError, Mode, Settings
 from app.db import databases, schema
 from app.db.engine import Duplicate, Unavailable
+from app.db.jobs import JobState
 from app.db.schema import SchemaNotAtHeadError
 from app.db.vault import WrongMasterKeyError
-from app.domain.errors import Refusal
+from app.domain.errors import NotFound, Refusal
 from app.main import create_app, open_registry, wait_for
 from app.policies import sentences
-from app.services import judging, sandboxes
-from app.services.access import Registry, Role
+from app.services import intake_report, judging, sandboxes
+from app.services.access import Context, Registry, Role, acting_in
+from app.services.intake import ImportMode, Wishes
+from app.services.intake_reading import Form
 from app.simulation import demo as demo_world
 from app.simulation import specimens
-from app.worker import loop
+from app.worker import importing, loop
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -56,7 +62,15 @@ def main() -> None:
     except (ConfigurationError, SchemaNotAtHeadError, WrongMasterKeyError, Unavailable) as error:
         _fail(str(error))
     except Refusal as refusal:
-        _fail(sentences.problems()[refusal.code].detail.told("en", refusal.values))
+        _fail("\n".join(_words(refusal)))
+
+
+def _words(refusal: Refusal) -> Iterator[str]:
+    problem = sentences.problems().get(refusal.code)
+    if problem and not refusal.faults:
+        yield problem.detail.told("en", refusal.values)
+    for fault in refusal.faults:
+        yield sentences.faults()[fault.code].told("en", fault.values)
 
 
 def _fail(message: str) -> NoReturn:
@@ -231,6 +245,61 @@ def demo(
 async def _run_specimens(settings: Settings, found: list[specimens.Specimen]) -> list[specimens.Line]:
     async with _registry(settings) as house:
         return await specimens.run(house, found)
+
+
+# Imports -------------------------------------------------------------------------------------------------------------
+
+_SHOWN = 20
+_FORMS = {".csv": Form.CSV, ".ndjson": Form.NDJSON, ".xlsx": Form.XLSX}
+
+
+@cli.command("import")
+def import_register(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".csv, .ndjson or .xlsx, or that with .gz")],
+    *,
+    into: Annotated[UUID, typer.Option(help="The sandbox.")],
+    source: Annotated[str, typer.Option(help="What register this is, and whose.")],
+    mode: Annotated[ImportMode, typer.Option(help="What becomes of the good rows.")] = ImportMode.DRY_RUN,
+    mapping: Annotated[Literal["ru", "en"], typer.Option(help="The language of the captions.")] = "ru",
+    again: Annotated[bool, typer.Option(help="Though the same file was sent before.")] = False,
+) -> None:
+    """Import a register of paper cards into a sandbox; fail when a row was not taken."""
+    packed = file.suffix == ".gz"
+    form = _FORMS.get(Path(file.stem if packed else file.name).suffix.lower())
+    if form is None:
+        _fail(f"{file}: the name ends with none of {', '.join(_FORMS)}, .gz after it or not.")
+    wishes = Wishes(mode=mode, mapping=mapping, form=form, packed=packed, source=source, again=again)
+
+    async def work(house: Registry) -> None:
+        ctx = await acting_in(house, into)
+        if ctx is None:
+            raise NotFound("sandbox-not-found")
+        with Progress(console=_out) as bar:
+            task = bar.add_task(file.name)
+            told = partial(bar.update, task)
+            job, recognised = await importing.run(ctx, wishes, file, told)
+        if recognised:
+            _out.print("The same file was imported before.")
+        counts = job.counts or {}
+        _out.print(", ".join(f"{count} {name}" for name, count in counts.items()))
+        await _show_findings(ctx, job.job_id)
+        if job.state is not JobState.DONE or counts["accepted"] < counts["read"]:
+            raise typer.Exit(1)
+
+    _run(work)
+
+
+async def _show_findings(ctx: Context, import_id: UUID) -> None:
+    table = Table("row", "outcome", "column", "value", "what")
+    async for page in intake_report.findings(ctx, await intake_report.load(ctx, import_id)):
+        for found in page:
+            if table.row_count == _SHOWN:
+                _out.print(table, f"… the rest: GET /v1/imports/job_{import_id.hex}/report.csv")
+                return
+            told = (sentences.notes() if found.is_warning else sentences.faults())[found.note.code]
+            cells = found.outcome, found.caption or "", found.value or "", told.told("en", found.note.values)
+            table.add_row(str(found.place), *map(escape, cells))
+    _out.print(table)
 
 
 # Sandboxes and keys --------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from app.api import (
     groups,
     health,
     history,
+    imports,
     jobs,
     lookups,
     mrz,
@@ -46,7 +47,7 @@ from app.db import sandboxes as stored_sandboxes
 from app.db.engine import Database, Unavailable
 from app.db.vault import MasterKey
 from app.policies import reference as lists
-from app.policies import regimes, sentences
+from app.policies import regimes, registers, sentences
 from app.policies.guides import guide
 from app.policies.working_days import working_days
 from app.services.access import Registry
@@ -73,6 +74,7 @@ RESOURCES = (
     events,
     clock,
     jobs,
+    imports,
     webhooks,
     policies,
     sandboxes,
@@ -159,7 +161,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_origins=settings.origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["ETag", "Location", "X-Request-Id", "Idempotency-Replayed"],
+            expose_headers=["ETag", "Location", "X-Request-Id", "Idempotency-Replayed", "Import-Recognised"],
         )
     app.add_middleware(Envelope, dice=config.dice)
     return app
@@ -167,7 +169,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _read_data() -> None:
     """Read every data file now: a broken one stops the start, not a request."""
-    regimes.policies(), working_days(), guide()
+    regimes.policies(), working_days(), guide(), registers.mappings(), registers.words()
     sentences.problems(), sentences.faults(), sentences.notes(), sentences.limits()
     for read in (lists.countries, lists.checkpoints, lists.purposes, lists.bases, lists.document_types):
         read()

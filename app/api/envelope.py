@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import BODY_LIMIT, failed, problem
+from app.api.problems import BODY_LIMIT, OF_BODIES, failed, problem
 from app.db.engine import Busy, Unavailable
 
 _LOG = logging.getLogger("migcard")
@@ -16,6 +16,8 @@ _LOG = logging.getLogger("migcard")
 _VARY = (b"vary", b"Accept-Language")
 _FIT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BODILY = frozenset({"POST", "PUT", "PATCH"})
+_STREAMED = "/v1/imports"
+"""Where a body of any size is read as it comes, and is no JSON."""
 
 
 class Envelope:
@@ -54,7 +56,7 @@ class Bodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer why not."""
-        if scope["type"] != "http" or scope["method"] not in _BODILY:
+        if scope["type"] != "http" or scope["method"] not in _BODILY or scope["path"] == _STREAMED:
             return await self._app(scope, receive, send)
         length = _header(scope, b"content-length") or b"0"
         chunked = bool(_header(scope, b"transfer-encoding"))
@@ -86,7 +88,7 @@ def _place(error: Exception) -> str:
 
 
 async def _refuse(code: str, status: int, scope: Scope, receive: Receive, send: Send) -> None:
-    answer = problem(Request(scope), code, status, values={"limit": str(BODY_LIMIT)})
+    answer = problem(Request(scope), code, status, values=OF_BODIES)
     await answer(scope, receive, send)
 
 

@@ -18,7 +18,7 @@ from app.api.paging import id_cursor, id_position
 from app.api.problems import failed, refused
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
-from app.db.jobs import Job, JobState
+from app.db.jobs import IMPORT, Job, JobState
 from app.services import jobs
 from app.services.access import Context
 
@@ -68,7 +68,7 @@ async def listing(
     """The newest first. A key is shown the jobs that it might have asked for."""
     page = await jobs.listing(context(request), after=id_position(after), limit=limit)
     following = id_cursor(page.items[-1].job_id) if page.more else None
-    items = [to_json(_members(request, one)) for one in page.items]
+    items = [to_json(members(request, one)) for one in page.items]
     return Response(render.page(items, following), media_type=render.JSON)
 
 
@@ -89,8 +89,8 @@ async def show(request: Request, job: JobId) -> Response:
 
     Whoever may ask for the work of a job may see and cancel it, and so may whoever may delete the sandbox.
     """
-    found = await _awaited(request, await jobs.show(context(request), UUID(job[4:])))
-    return Response(to_json(_members(request, found)), media_type=render.JSON)
+    found = await awaited(request, await jobs.show(context(request), UUID(job[4:])))
+    return Response(to_json(members(request, found)), media_type=render.JSON)
 
 
 @router.delete(
@@ -107,17 +107,18 @@ async def show(request: Request, job: JobId) -> Response:
 async def cancel(request: Request, job: JobId) -> Response:
     """What it has done stays done."""
     cancelled = await jobs.cancel(context(request), UUID(job[4:]))
-    return Response(to_json(_members(request, cancelled)), media_type=render.JSON)
+    return Response(to_json(members(request, cancelled)), media_type=render.JSON)
 
 
 async def accepted(request: Request, job: Job, again: bool) -> Response:  # noqa: FBT001  of a repeat
     """Answer with a job, held as long as the client prefers."""
-    job = await _awaited(request, job)
+    job = await awaited(request, job)
     headers = {"Location": f"/v1/jobs/{_text(job)}", **replayed(again)}
-    return Response(to_json(_members(request, job)), 202, headers, render.JSON)
+    return Response(to_json(members(request, job)), 202, headers, render.JSON)
 
 
-async def _awaited(request: Request, job: Job) -> Job:
+async def awaited(request: Request, job: Job) -> Job:
+    """Hold the answer as long as the client prefers, or until the job is over."""
     wanted = _WAIT.search(request.headers.get("prefer", ""))
     left = min(int(wanted[1]), LONGEST_WAIT) if wanted else 0
     ctx: Context = context(request)
@@ -133,7 +134,8 @@ def _text(job: Job) -> str:
     return f"job_{job.job_id.hex}"
 
 
-def _members(request: Request, job: Job) -> dict[str, object]:
+def members(request: Request, job: Job) -> dict[str, object]:
+    """Render a job."""
     return {
         "id": _text(job),
         "kind": job.kind,
@@ -144,10 +146,20 @@ def _members(request: Request, job: Job) -> dict[str, object]:
         "counts": job.counts or {},
         "result": jobs.result_of(context(request), job),
         "problem": _problem(request, job) if job.state is JobState.FAILED else None,
-        "links": {"self": f"/v1/jobs/{_text(job)}"},
+        "links": {"self": f"/v1/jobs/{_text(job)}"} | (_links(_text(job)) if job.kind == IMPORT else {}),
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
+    }
+
+
+def _links(job: str) -> dict[str, str]:
+    here = f"/v1/imports/{job}"
+    return {
+        "import": here,
+        "report_ndjson": f"{here}/report.ndjson",
+        "report_csv": f"{here}/report.csv",
+        "rejected_rows": f"{here}/rejected.csv",
     }
 
 

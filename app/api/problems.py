@@ -27,6 +27,8 @@ from app.policies import sentences
 MEDIA_TYPE = "application/problem+json"
 BODY_LIMIT = 1024 * 1024
 """Bytes; imports have an address of their own."""
+OF_BODIES: Mapping[str, str] = {"limit": str(BODY_LIMIT), "expected": "application/json"}
+"""What is said of bodies."""
 
 STATUS_OF: Mapping[type[Refusal], int] = {
     Unknown: 401,
@@ -154,7 +156,7 @@ def install(app: FastAPI) -> None:
         # FastAPI answers 400 for a body that is not UTF-8
         code = _CODE_OF_STATUS.get(error.status_code, "malformed-json" if error.status_code == 400 else "bad-request")  # noqa: PLR2004
         headers = {"Allow": _methods(request)} if code == "method-not-allowed" else error.headers
-        return problem(request, code, error.status_code, values={"limit": str(BODY_LIMIT)}, headers=headers)
+        return problem(request, code, error.status_code, values=OF_BODIES, headers=headers)
 
     @app.exception_handler(Busy)
     @app.exception_handler(Unavailable)

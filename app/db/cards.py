@@ -81,8 +81,12 @@ _LATER = frozenset(
 
 def columns_of(card: Card) -> dict[str, object]:
     """Name the columns that store a new card, without its sealed part."""
-    values = {name: _stored(getattr(card, name)) for name in _NAMES}
-    return {name: value for name, value in values.items() if value is not None or name not in _LATER}
+    return {name: value for name, value in every_column_of(card).items() if value is not None or name not in _LATER}
+
+
+def every_column_of(card: Card) -> dict[str, object]:
+    """Name them all, empty ones too: cards that are added together name the same."""
+    return {name: _stored(getattr(card, name)) for name in _NAMES}
 
 
 def _stored(value: object) -> object:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy import ClauseElement, Dialect, Executable, Float, Numeric
+from sqlalchemy import ClauseElement, Dialect, Executable, Float, Insert, Numeric, Table, bindparam, insert
 from sqlalchemy.sql.compiler import SQLCompiler
 
 Statement = Executable
@@ -49,12 +49,12 @@ class Compiled:
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101  every statement here is SQL
         self.text = str(compiled)
-        self._names = tuple(compiled.positiontup or compiled.binds)
+        self.names = tuple(compiled.positiontup or compiled.binds)
         self._fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         binders = {
             name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
         }
-        self._binders = tuple((name, binders[name]) for name in self._names)
+        self._binders = tuple((name, binders[name]) for name in self.names)
         self._readers: dict[str, _Convert] = {}
         for exported in getattr(statement, "exported_columns", ()):
             if isinstance(exported.type, Float | Numeric):
@@ -93,6 +93,10 @@ class Session(ABC):
     async def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute a statement once for each set of values."""
 
+    @abstractmethod
+    async def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows that all name the same columns: by COPY on PostgreSQL, in one go on SQLite."""
+
     async def one(self, statement: Statement, /, **values: Any) -> Row | None:  # noqa: ANN401
         """Return the first row, or None."""
         rows = await self.all(statement, **values)
@@ -106,6 +110,7 @@ class Database(Session):
 
     def __init__(self) -> None:
         self._compiled: dict[Statement, Compiled] = {}
+        self._additions: dict[tuple[str, ...], Insert] = {}
 
     def compiled(self, statement: Statement) -> Compiled:
         """Compile a statement once. Statements built for a request must be kept by their builder, or this grows."""
@@ -114,6 +119,15 @@ class Database(Session):
         except KeyError:
             compiled = self._compiled[statement] = Compiled(statement, self.dialect)
             return compiled
+
+    def addition(self, table: Table, names: Sequence[str]) -> Compiled:
+        """Compile the insertion of some columns of a table."""
+        shape = (table.name, *names)
+        statement = self._additions.get(shape)
+        if statement is None:
+            statement = insert(table).values({name: bindparam(name, type_=table.c[name].type) for name in names})
+            self._additions[shape] = statement
+        return self.compiled(statement)
 
     @abstractmethod
     async def open(self) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import TIMESTAMP, bindparam, column, func, make_url, select, table
+from sqlalchemy import TIMESTAMP, Table, bindparam, column, func, make_url, select, table
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_dialect
 
 from app.db.connections import Connections
@@ -79,6 +79,12 @@ class PostgreSQL(Database):
             async with self._connections.use() as connection:
                 await _PostgreSQLTransaction(self, connection).many(statement, rows)
 
+    async def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows by COPY."""
+        with _postgresql_errors():
+            async with self._connections.use() as connection:
+                await _PostgreSQLTransaction(self, connection).add(table, rows)
+
     async def settle(self) -> None:
         """Wait until whatever was being stored is stored, or is not."""
         now = await self.one(_REAL_NOW)
@@ -130,6 +136,12 @@ class _PostgreSQLTransaction(Session):
     async def many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
         compiled = self._database.compiled(statement)
         await self._connection.executemany(compiled.text, [compiled.arguments(values) for values in rows])
+
+    async def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            compiled = self._database.addition(table, list(rows[0]))
+            records = map(compiled.arguments, rows)
+            await self._connection.copy_records_to_table(table.name, records=records, columns=compiled.names)
 
 
 class _postgresql_errors:  # noqa: N801  reads as a phrase where it is used

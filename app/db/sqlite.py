@@ -8,7 +8,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import make_url
+from sqlalchemy import Table, make_url
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 
 from app.db.engine import Busy, Compiled, Database, Duplicate, Row, Session, Statement, Unavailable
@@ -77,6 +77,13 @@ class SQLite(Database):
         compiled = self.compiled(statement)
         with _sqlite_errors():
             self._connection.executemany(compiled.text, [compiled.arguments(values) for values in rows])
+
+    async def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows in one go."""
+        if rows:
+            compiled = self.addition(table, list(rows[0]))
+            with _sqlite_errors():
+                self._connection.executemany(compiled.text, map(compiled.arguments, rows))
 
     async def settle(self) -> None:
         """Wait for nothing: a write looks and stores in one turn of the event loop, other processes wait for it."""

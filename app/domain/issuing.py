@@ -1,6 +1,6 @@
 """How an application becomes a card: declared before travel, or issued at the border with an entry."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -9,10 +9,12 @@ from app.domain.application import Application
 from app.domain.card import VISA_BASES, Card, Crossing, Intended, Particulars, State, Status, Visa, stays_on
 from app.domain.clock import local_day
 from app.domain.conditions import Traveller, require_visa_of_basis
-from app.domain.errors import Fault, RuleViolation, violation
-from app.domain.life import with_entry
+from app.domain.errors import Fault, Note, RuleViolation, violation
+from app.domain.events import Source
+from app.domain.life import with_entry, with_exit
 from app.domain.policy import Policy, require_valid_visa
-from app.domain.stay import UsedUp, entering
+from app.domain.presence import Stay
+from app.domain.stay import Ending, UsedUp, ending, entering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,68 @@ def _used_up(end: UsedUp) -> RuleViolation:
         values={name: value for name, value in values.items() if value is not None},
     )
     return RuleViolation("stay-used-up", faults=[fault], extra=values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digitised:
+    """A paper card of the past: as it was made out, as the entry left it, and as it is now, all of one version.
+
+    `notes` tell what the registry would have refused at the border.
+    """
+
+    made_out: Card
+    entered: Card
+    card: Card
+    notes: tuple[Note, ...]
+
+
+def digitise(
+    application: Application,
+    personal: Particulars,
+    new: NewCard,
+    *,
+    entry: Crossing,
+    left: Crossing | None,
+    stays: Sequence[Stay],
+    policy: Policy,
+    at: datetime,
+) -> Digitised:
+    """Record a paper card with its marks: what has happened is recorded whatever the rules say of it.
+
+    The other `stays` of the traveller are counted. RuleViolation for marks that cannot be: in the future, before the
+    birth, an exit before the entry.
+    """
+    for pointer, crossing in (("/entry/occurred_at", entry), ("/exit/occurred_at", left)):
+        if crossing and crossing.occurred_at > at:
+            raise violation(pointer, "in-the-future")
+    if left and left.occurred_at < entry.occurred_at:
+        raise violation("/exit/occurred_at", "left-before-entered")
+    if entry.on < personal.holder.birth_date.earliest():
+        raise violation("/entry/occurred_at", "before-birth")
+    traveller = _traveller(application, personal)
+    made_out = _draft(application, personal, new, zone=entry.zone, policy=policy, at=at)
+    try:
+        end = ending(stays, policy.terms(traveller), entry.on)
+    except RuleViolation:  # nobody knows when it must end; a correction of the card will tell
+        end = None
+    entered = with_entry(made_out, entry, end)
+    gone = with_exit(replace(entered, state=State.DEPARTED), left, Source.DIGITISED) if left else entered
+    notes = tuple(_against(personal, traveller, end, policy, entry.on))
+    return Digitised(made_out=made_out, entered=entered, card=gone, notes=notes)
+
+
+def _against(
+    personal: Particulars, traveller: Traveller, end: Ending | None, policy: Policy, on: date
+) -> Iterator[Note]:
+    exemption = policy.exemption(traveller, on)
+    if exemption is not None and exemption.days is None:
+        yield Note(code="exempt")
+    if personal.document.is_expired_on(on):
+        yield Note(code="document_expired")
+    if personal.visa is not None and not personal.visa.is_valid_on(on):
+        yield Note(code="visa_not_valid")
+    if end is not None and end.last_lawful_day < on:
+        yield Note(code="no_day_left", values={"limit": end.ended_by})
 
 
 def require_entry_left(visa: Visa | None, used: int) -> None:

@@ -68,6 +68,18 @@ def inside_at(instant: datetime, stays: Iterable[CardStay]) -> bool:
     return any(stay.covers(instant) for stay in stays)
 
 
+def overlapping(entered_at: datetime, left_at: datetime | None, stays: Iterable[CardStay]) -> CardStay | None:
+    """Find a stay that shares an instant with another one; one day's exit and entry share none."""
+    return next(
+        (
+            stay
+            for stay in stays
+            if (left_at is None or stay.entered_at < left_at) and (stay.left_at is None or entered_at < stay.left_at)
+        ),
+        None,
+    )
+
+
 def next_entry(instant: datetime, stays: Iterable[CardStay]) -> datetime | None:
     """Find when the next stay began: whoever had entered before had left by then."""
     return min((stay.entered_at for stay in stays if stay.entered_at > instant), default=None)

@@ -143,7 +143,7 @@ async def prepare(
         issuing.require_entry_left(personal.visa, used)
     card, facts, superseded = _decide(ctx, application, personal, new, former, read)
     if card.entered_at and card.entered_at < read.instant and (person.version or group_id is None):
-        card, told = await _left_since(ctx, read, card, personal, former)
+        card, told = await left_since(ctx, read, card, personal, former)
         facts += told
     clear = sealed_json.write(personal)
     steps = [
@@ -219,7 +219,7 @@ def _decide(
     return card, facts, superseded
 
 
-async def _left_since(
+async def left_since(
     ctx: Context, read: Read, card: Card, personal: Particulars, former: Sequence[Card]
 ) -> tuple[Card, Sequence[Fact]]:
     """End the stay by an exit that was told before its entry, if there was one."""

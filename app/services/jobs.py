@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from app.db import imports, sandboxes
 from app.db import jobs as rows
-from app.db import sandboxes
 from app.db.engine import Session
 from app.db.jobs import UNDER_WAY, Job, JobState
 from app.db.tables import jobs
@@ -21,6 +21,7 @@ SCOPE_OF: Mapping[str, Scope] = {
     rows.CLOCK_ADVANCE: Scope.CLOCK,
     rows.CLOCK_DRY_RUN: Scope.CLOCK,
     rows.POLICY_JUDGE: Scope.POLICIES,
+    rows.IMPORT: Scope.IMPORTS,
     rows.FORK: Scope.SANDBOX,
     rows.SNAPSHOT: Scope.SANDBOX,
     rows.RESTORE: Scope.SANDBOX,
@@ -41,12 +42,23 @@ class JobPage:
     more: bool
 
 
-def begin(ctx: Context, read: Read, kind: str, asked: Mapping[str, Any], *, of_world: bool = False) -> tuple[Job, Step]:
-    """Ask for a job: the job, and the step that stores it. `of_world`: over where the sandbox leaves its world."""
+def begin(
+    ctx: Context,
+    read: Read,
+    kind: str,
+    asked: Mapping[str, Any],
+    job_id: UUID | None = None,
+    *,
+    of_world: bool = False,
+) -> tuple[Job, Step]:
+    """Ask for a job: the job, and the step that stores it. What it works on may have its identifier already.
+
+    `of_world`: over where the sandbox leaves its world.
+    """
     if of_world:
         asked = {**asked, "world": str(ctx.caller.world_id)}
     job = Job(
-        job_id=ctx.registry.new_id(read.real_now),
+        job_id=job_id or ctx.registry.new_id(read.real_now),
         sandbox_id=ctx.caller.sandbox_id,
         kind=kind,
         state=JobState.QUEUED,
@@ -98,6 +110,8 @@ async def cancel(ctx: Context, job_id: UUID) -> Job:
     mine = {"of_job_id": job_id, "of_sandbox_id": ctx.caller.sandbox_id}
     if not await ctx.db.run(rows.CANCEL, **mine, real=job.told_at):
         raise Conflict("job-is-over", extra={"state": job.state})
+    for statement in imports.LEFTOVERS:
+        await ctx.db.run(statement, of_import_id=job_id)
     return await show(ctx, job_id)
 
 
@@ -113,7 +127,12 @@ async def _required(ctx: Context, job_id: UUID) -> Job:
 
 
 def _kinds(ctx: Context) -> list[str]:
-    """List the kinds of jobs that the caller may see; Forbidden when there are none, before anything is looked for."""
+    """List the kinds of jobs that the caller may see; Forbidden when there are none, before anything is looked for.
+
+    The registry itself, which has no key, sees them all.
+    """
+    if not ctx.key:
+        return list(SCOPE_OF)
     kinds = [kind for kind, scope in SCOPE_OF.items() if {scope, Scope.SANDBOX} & ctx.caller.scopes]
     if not kinds:
         raise Forbidden("scope-missing", extra={"scope": Scope.SANDBOX})
@@ -152,11 +171,15 @@ class Progress:
     done: int
     counts: dict[str, int] = field(default_factory=dict)
 
-    async def keep(self, done: int, total: int | None = None) -> None:
-        """Say how far the job is; CancelledError when nobody wants it any more."""
+    async def keep(self, done: int, total: int | None = None, unit: Session | None = None) -> None:
+        """Say how far the job is; CancelledError when nobody wants it any more.
+
+        In the transaction `unit` of what was done, where what is done twice would be seen.
+        """
         self.done = done
-        until = await sandboxes.real_now(self.registry.db) + _LEASE
-        kept = await rows.keep(self.registry.db, self.job, done=done, total=total, counts=self.counts, until=until)
+        db = unit or self.registry.db
+        until = await sandboxes.real_now(db) + _LEASE
+        kept = await rows.keep(db, self.job, done=done, total=total, counts=self.counts, until=until)
         if not kept:
             raise CancelledError
 
@@ -168,9 +191,9 @@ class Progress:
             await rows.finish(db, self.job, JobState.CANCELLED, real=await sandboxes.real_now(db))
             raise CancelledError
 
-    async def note(self, result: Mapping[str, Any]) -> None:
+    async def note(self, result: Mapping[str, Any], unit: Session | None = None) -> None:
         """Keep what the answer will be, so that a process that takes the job over need not find it out again."""
-        await rows.note(self.registry.db, self.job, result)
+        await rows.note(unit or self.registry.db, self.job, result)
 
     async def finish(self, unit: Session, finished: "Finished") -> None:
         """End the job in the transaction of its last step: both or neither. CancelledError when it is over already."""

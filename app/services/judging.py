@@ -171,10 +171,10 @@ async def other_steps(ctx: Context, read: Read, *, before: Card, after: Card) ->
         for row in read.rows
         if row["other_number"] not in {None, open_number}
     ]
-    return await _judged_steps(ctx, read, open_number, [*others, *stays])
+    return await judged_by_stays(ctx, read, open_number, [*others, *stays])
 
 
-async def _judged_steps(ctx: Context, read: Read, number: str, stays: Sequence[Stay]) -> list[Step]:
+async def judged_by_stays(ctx: Context, read: Read, number: str, stays: Sequence[Stay]) -> list[Step]:
     """Give an open card the end that its holder's other stays set by now; nothing where that is as it was."""
     other = await ctx.read(rows.BY_NUMBER, number=number)
     card = rows.card_of(other.head)

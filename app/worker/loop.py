@@ -14,7 +14,7 @@ from app.db import jobs as kinds
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Refusal
 from app.domain.webhooks import Pace
-from app.services import announcing, clocks, deliveries, jobs, policies, sandboxes, worlds
+from app.services import announcing, clocks, deliveries, intake_job, jobs, policies, sandboxes, worlds
 from app.services.access import Context, Registry, acting_in
 from app.services.jobs import Handler
 from app.worker.delivering import Courier, Sender
@@ -38,6 +38,7 @@ HANDLERS: Mapping[str, Handler] = {
     kinds.FORK: worlds.finish_fork,
     kinds.SNAPSHOT: worlds.finish_snapshot,
     kinds.RESTORE: worlds.finish_restore,
+    kinds.IMPORT: intake_job.finish_import,
 }
 """Who does a job, by its kind."""
 

@@ -55,6 +55,14 @@ _CONFIG = SchemathesisConfig(
         )
     ),
 )
+
+
+@schemathesis.serializer("application/x-ndjson", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+def _as_it_is(_context: schemathesis.SerializationContext, value: object) -> bytes:
+    """Files are sent as they are."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
+
+
 schema = schemathesis.openapi.from_dict(create_app(_NEVER_OPENED).openapi(), config=_CONFIG)
 
 

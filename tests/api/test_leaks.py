@@ -192,4 +192,5 @@ async def test_no_address_takes_personal_data(house: House) -> None:
         *("limit", "after", "within_days", "group_by", "from", "to", "include"),
         *("status", "citizenship", "purpose", "basis", "checkpoint", "reference", "paper"),
         *("entered_from", "entered_until", "ends_from", "ends_until", "as_of", "known_at", "entry_on"),
+        *("source", "mode", "mapping", "confidence", "again"),
     }

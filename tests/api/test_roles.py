@@ -28,6 +28,9 @@ MAY = {
         *("linkDocument", "mergeTravellers", "unmergeTravellers"),
         *("listCards", "listExpiries", "listOverstays", "compareOpenCards", "countCards"),
         *("listUnknownCrossings", "exportCards", "exportEvents", "exportWorld"),
+        *("importRegister", "getImport", "cancelImport"),
+        *("getImportReport", "getImportReportTable", "getRejectedRows"),
+        *("listJobs", "getJob", "cancelJob"),  # of imports
     },
     "analyst": {"countCards", "exportCards", "exportEvents"},
     "auditor": {"countCards"},

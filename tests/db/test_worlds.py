@@ -11,7 +11,7 @@ from tests.db.test_plans import loaded_url, plan_of
 __all__ = ["loaded_url"]  # a fixture
 
 _SOURCE, _TO = UUID(int=6 << 100), UUID(int=8 << 100)
-_NOT_COPIED = {"worlds", "world_keys", "sandboxes", "snapshots", "webhooks"}
+_NOT_COPIED = {"worlds", "world_keys", "sandboxes", "snapshots", "webhooks", "imports"}
 """Made anew, or a sandbox's."""
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.db import jobs as job_rows
 from app.db import sandboxes as rows
-from app.db.engine import Row
+from app.db.engine import Row, Session
 from app.db.jobs import RESTORE, UNDER_WAY, Job, JobState
 from app.services import announcing, cards, clocks, events, jobs, sandboxes, worlds
 from app.services.access import Context
@@ -31,12 +31,12 @@ class Interrupted(Progress):
     hook: Hook | None = None
     after: int = 0
 
-    async def keep(self, done: int, total: int | None = None) -> None:
-        await Progress.keep(self, done, total)
+    async def keep(self, done: int, total: int | None = None, unit: Session | None = None) -> None:
+        await Progress.keep(self, done, total, unit)
         await self._stepped()
 
-    async def note(self, result: Any) -> None:  # noqa: ANN401  as it is kept
-        await Progress.note(self, result)
+    async def note(self, result: Any, unit: Session | None = None) -> None:  # noqa: ANN401  as it is kept
+        await Progress.note(self, result, unit)
         await self._stepped()
 
     async def _stepped(self) -> None:

@@ -1,0 +1,207 @@
+"""Imports of paper-card registers, received: a file is kept sealed in pieces until a job has read it."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from app.db import imports, sandboxes
+from app.db.engine import Busy
+from app.db.import_tables import import_chunks
+from app.db.import_tables import imports as imports_table
+from app.db.imports import Import
+from app.db.jobs import IMPORT, Job
+from app.db.scoped import HERE
+from app.db.tables import sandboxes as sandboxes_table
+from app.db.vault import SALT_BYTES
+from app.db.write import added, changed, held, write
+from app.domain.errors import Conflict
+from app.policies import registers
+from app.services import jobs
+from app.services.access import Context, RaceLostError, unit_of_work
+from app.services.intake_bytes import Inflation, file_fault
+from app.services.intake_reading import Csv, Form, Ndjson, Rows
+from app.services.intake_sheets import Sheet
+
+_PIECE = 256 * 1024
+_MOST_BYTES = 64 * 1024 * 1024
+"""Of a file for a sandbox that expires, which in demo mode anybody may make."""
+_FORGOTTEN = timedelta(days=1)
+"""How long a file that was never sent whole is kept; in real time."""
+
+
+_ROWS: Mapping[Form, type[Rows]] = {Form.CSV: Csv, Form.NDJSON: Ndjson, Form.XLSX: Sheet}
+
+
+def rows_of(form: Form, mapping: str) -> Rows:
+    """Read a file of a form, with the captions of a mapping."""
+    return _ROWS[form](registers.mappings()[mapping])
+
+
+class ImportMode(StrEnum):
+    """What is done with good rows: nothing, all of them if every row is good, or each of them."""
+
+    DRY_RUN = "dry_run"
+    ALL_OR_NOTHING = "all_or_nothing"
+    SKIP_BAD = "skip_bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is asked with a file; `again`: though it was sent before.
+
+    `confidence` is that of rows that say nothing of their own.
+    """
+
+    mode: ImportMode
+    mapping: str
+    form: Form
+    packed: bool
+    source: str
+    confidence: float | None = None
+    again: bool = False
+
+
+# Received ------------------------------------------------------------------------------------------------------------
+
+
+async def receive(ctx: Context, wishes: Wishes, body: AsyncIterator[bytes]) -> tuple[Job, bool]:
+    """Keep a file, sealed piece by piece, and begin its job; tells whether it was sent before, and gives that job.
+
+    RuleViolation where it cannot be read at all: captions that are unknown or missing, bytes that are no text.
+    """
+    started = await _begin(ctx, wishes)
+    try:
+        inspection, whole, size = _Inspection(wishes), hashlib.sha256(), 0
+        async for place, piece in _enumerated(_pieces(body)):
+            size += len(piece)
+            whole.update(piece)
+            inspection.feed(piece)
+            await _require_room(ctx, size)
+            sealed = sealed_part(ctx, started, piece, f"chunks/{place}")
+            await ctx.db.add(import_chunks, [{"import_id": started.import_id, "place": place, "sealed": sealed}])
+        inspection.close()
+        return await _complete(ctx, started, wishes, inspection.captions, (size, whole.digest()))
+    except BaseException:
+        await asyncio.shield(ctx.db.run(imports.DISCARD, of_import_id=started.import_id))
+        raise
+
+
+class _Inspection:
+    """Looks at a file while it comes: so far that whoever sends it hears at once what a job would fail with."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self._inflation = Inflation() if wishes.packed else None
+        self._rows = rows_of(wishes.form, wishes.mapping)
+        self._some = False
+
+    @property
+    def captions(self) -> Sequence[str]:
+        return self._rows.captions
+
+    def feed(self, data: bytes) -> None:
+        self._some = True
+        for piece in self._inflation.feed(data) if self._inflation else (data,):
+            if not self._rows.captions:
+                for _ in self._rows.feed(piece):
+                    break  # captions are there before any row
+
+    def close(self) -> None:
+        if not self._some:
+            raise file_fault("file-empty")
+        if self._inflation:
+            self._inflation.close()
+        if not self._rows.captions:
+            for _ in self._rows.close():
+                break
+
+
+async def _pieces(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    held = bytearray()
+    async for data in body:
+        held += data
+        while len(held) >= _PIECE:
+            yield bytes(held[:_PIECE])
+            del held[:_PIECE]
+    if held:
+        yield bytes(held)
+
+
+async def _enumerated(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
+    place = 0
+    async for piece in pieces:
+        yield place, piece
+        place += 1
+
+
+def sealed_part(ctx: Context, one: Import, clear: bytes, part: str) -> bytes:
+    """Seal a part of an import, which its name must open again."""
+    keys = ctx.caller.keys[one.key_version]
+    return keys.seal(clear, salt=one.salt, row=f"imports/{one.import_id}/{part}", dice=ctx.dice)
+
+
+def opened_part(ctx: Context, one: Import, sealed: bytes, part: str) -> bytes:
+    """Open what `sealed_part` sealed."""
+    return ctx.caller.keys[one.key_version].open(sealed, salt=one.salt, row=f"imports/{one.import_id}/{part}")
+
+
+@unit_of_work
+async def _begin(ctx: Context, wishes: Wishes) -> Import:
+    read = await ctx.read(HERE, key=None)
+    for statement in imports.SWEEP:
+        await ctx.db.run(statement, before=read.real_now - _FORGOTTEN)
+    started = Import(
+        import_id=ctx.registry.new_id(read.real_now),
+        world_id=ctx.caller.world_id,
+        key_version=ctx.keys.version,
+        salt=ctx.dice(SALT_BYTES),
+        asked={
+            "mode": wishes.mode,
+            "mapping": wishes.mapping,
+            "form": wishes.form,
+            "packed": wishes.packed,
+            "confidence": wishes.confidence,
+        },
+        source=b"",
+        size=0,
+        columns=None,
+        created_at=read.real_now,
+    )
+    values = {name: getattr(started, name) for name in Import.__slots__}
+    values["source"] = sealed_part(ctx, started, wishes.source.encode(), "source")
+    here = held(sandboxes_table, sandbox_id=ctx.caller.sandbox_id, epoch=ctx.caller.epoch)
+    if not await write(ctx.db, [here], [added(imports_table, sandbox_id=ctx.caller.sandbox_id, **values)]):
+        raise RaceLostError
+    return started
+
+
+async def _require_room(ctx: Context, size: int) -> None:
+    if size <= _MOST_BYTES:
+        return
+    sandbox = await sandboxes.load(ctx.db, ctx.caller.sandbox_id)
+    if sandbox is None or sandbox.expires_at is not None:
+        raise Conflict("quota-exceeded", extra={"quota": "import_bytes", "most": str(_MOST_BYTES)})
+
+
+@unit_of_work
+async def _complete(
+    ctx: Context, started: Import, wishes: Wishes, captions: Sequence[str], whole: tuple[int, bytes]
+) -> tuple[Job, bool]:
+    size, body_digest = whole
+    trial = wishes.mode is ImportMode.DRY_RUN
+    digest = ctx.keys.mac(body_digest + f"{wishes.mapping} {trial}".encode())
+    read = await ctx.read(imports.SAME, digest=digest)
+    if ctx.caller.world_id != started.world_id:  # the sandbox was reset meanwhile
+        raise Busy
+    if read.rows and not wishes.again:
+        await ctx.db.run(imports.DISCARD, of_import_id=started.import_id)
+        return await jobs.show(ctx, read.head["import_id"]), True
+    asked = {"mode": wishes.mode, "mapping": wishes.mapping}
+    job, step = jobs.begin(ctx, read, IMPORT, asked, job_id=started.import_id)
+    told = {"size": size, "digest": digest, "columns": list(captions)}
+    here = held(sandboxes_table, sandbox_id=ctx.caller.sandbox_id, epoch=ctx.caller.epoch)
+    if not await write(ctx.db, [here], [changed(imports_table, {"import_id": started.import_id}, **told), step]):
+        raise RaceLostError
+    return job, False
