@@ -23,7 +23,7 @@ from app.api.streams import NDJSON, Ndjson
 from app.policies import sentences
 from app.services import intake, intake_report, jobs
 from app.services.access import Context, Scope
-from app.services.intake import ImportMode, Wishes
+from app.services.intake import ImportKind, ImportMode, Wishes
 from app.services.intake_reading import Form
 from app.services.intake_report import Finding
 from app.services.intake_rows import Outcome
@@ -47,7 +47,9 @@ class ImportAsked(BaseModel):
 
     source: Text = Field(description="What register this is, and whose.", examples=["Office 12, 2019"])
     mode: ImportMode = Field(ImportMode.DRY_RUN, description="What becomes of the good rows.")
-    kind: Literal["paper_register"] = "paper_register"
+    kind: ImportKind = Field(
+        ImportKind.PAPER_REGISTER, description="What the file is; a world is what `exportWorld` has given."
+    )
     mapping: Literal["ru", "en"] = Field("ru", description="The language of the captions.")
     confidence: float | None = Field(None, ge=0, le=1, description="How sure it is, where a row says nothing of it.")
     again: Annotated[bool, Field(description="Though the same file was sent before.")] = False
@@ -89,7 +91,7 @@ def _with_body(declared: dict[str, Any]) -> dict[str, Any]:
             Scope.IMPORTS,
             status=202,
             job=ImportOut,
-            problems={409: ["quota-exceeded"], 415: ["unsupported-media-type"]},
+            problems={409: ["quota-exceeded", "world-not-empty"], 415: ["unsupported-media-type"]},
         )
     ),
 )
@@ -107,13 +109,19 @@ async def import_register(request: Request, asked: Annotated[ImportAsked, Query(
 
     The job's links lead to what was found in each row, and to the rows that were not taken, to be corrected and sent
     again alone.
+
+    With `kind=world` what `exportWorld` has given becomes the world of a sandbox in which nothing has happened yet, all
+    of it or nothing: the same numbers, facts and feed, at the instant and by the rules of then. Keys and webhooks stay.
     """
     form = _FORMS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if form is None or encoding not in _ENCODINGS:
         expected = f"{', '.join(_FORMS)} (gzip)"
         return problem(request, "unsupported-media-type", 415, values={"expected": expected})
+    if asked.kind is ImportKind.WORLD and form is not Form.NDJSON:
+        return problem(request, "unsupported-media-type", 415, values={"expected": f"{NDJSON} (gzip)"})
     wishes = Wishes(
+        kind=asked.kind,
         mode=asked.mode,
         mapping=asked.mapping,
         form=form,

@@ -18,7 +18,7 @@ from app.api.paging import id_cursor, id_position
 from app.api.problems import failed, refused
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
-from app.db.jobs import IMPORT, Job, JobState
+from app.db.jobs import IMPORT, IMPORT_WORLD, Job, JobState
 from app.services import jobs
 from app.services.access import Context
 
@@ -146,11 +146,15 @@ def members(request: Request, job: Job) -> dict[str, object]:
         "counts": job.counts or {},
         "result": jobs.result_of(context(request), job),
         "problem": _problem(request, job) if job.state is JobState.FAILED else None,
-        "links": {"self": f"/v1/jobs/{_text(job)}"} | (_links(_text(job)) if job.kind == IMPORT else {}),
+        "links": {"self": f"/v1/jobs/{_text(job)}"}
+        | (_links(_text(job)) if job.kind in {IMPORT, IMPORT_WORLD} else {}),
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
     }
+
+
+_IMPORTS = frozenset({IMPORT, IMPORT_WORLD})
 
 
 def _links(job: str) -> dict[str, str]:

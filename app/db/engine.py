@@ -29,6 +29,10 @@ class Duplicate(Exception):  # noqa: N818  not an error: the answer to a race
         self.index = index
 
 
+class Inconsistent(Exception):  # noqa: N818  says what was to be stored
+    """What was to be stored contradicts itself: a reference to nothing, a value that no row may have."""
+
+
 class Busy(Exception):  # noqa: N818  a state of the database
     """A lock or an answer did not come in time: try again."""
 

@@ -67,6 +67,14 @@ CHUNK = select(import_chunks.c.sealed).where(
 )
 DROP_CHUNKS = delete(import_chunks).where(import_chunks.c.import_id == _OF_ID)
 DROP_SEEN = delete(import_seen).where(import_seen.c.import_id == _OF_ID)
+MOVE = (
+    update(imports)
+    .where(imports.c.import_id == _OF_ID)
+    .values(
+        {name: bindparam(f"to_{name}", type_=imports.c[name].type) for name in ("world_id", "key_version", "source")}
+    )
+)
+"""Let an import belong to another world of its sandbox."""
 LEFTOVERS = (DROP_CHUNKS, DROP_SEEN)
 """What nobody reads once the job is over."""
 DROP_ROWS = delete(import_rows).where(import_rows.c.import_id == _OF_ID)

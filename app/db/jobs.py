@@ -41,7 +41,7 @@ UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 CLOCK_ADVANCE, CLOCK_DRY_RUN = "clock.advance", "clock.dry_run"
 POLICY_JUDGE = "policy.judge"
-IMPORT = "import"
+IMPORT, IMPORT_WORLD = "import", "import.world"
 FORK, SNAPSHOT, RESTORE = "sandbox.fork", "sandbox.snapshot", "sandbox.restore"
 """The kinds of jobs."""
 
@@ -118,7 +118,7 @@ def _cancel(*kinds: str) -> Update:
     )
 
 
-CANCEL_OF_WORLD = _cancel(CLOCK_ADVANCE, CLOCK_DRY_RUN, POLICY_JUDGE, IMPORT)
+CANCEL_OF_WORLD = _cancel(CLOCK_ADVANCE, CLOCK_DRY_RUN, POLICY_JUDGE, IMPORT, IMPORT_WORLD)
 """Cancel what was asked of the world that the sandbox leaves behind."""
 
 CANCEL_JUDGING = _cancel(POLICY_JUDGE)

@@ -4,15 +4,17 @@ Keyed hashes and sealed bytes hang on the keys of one world, so that they stay b
 the others hide.
 """
 
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Column, Integer, LargeBinary, Select, Table, and_, bindparam, select
+from sqlalchemy import Column, Date, Double, Integer, LargeBinary, Select, Table, Text, Uuid, and_, bindparam, select
 
 from app.db.engine import Row
 from app.db.scoped import WORLD
-from app.db.tables import cards, documents, dues, facts, feed, outbox, salts, travellers, worlds
-from app.db.types import AnyOf, Ids, Texts
+from app.db.tables import cards, documents, dues, facts, feed, outbox, salts, travellers
+from app.db.types import AnyOf, Ids, Instant, Json, Texts
 
 _LIMIT = bindparam("limit", type_=Integer())
 
@@ -28,7 +30,7 @@ def _opened(table: Table) -> Select[Any]:
     return select(*table.c, salts.c.salt).select_from(table.outerjoin(salts, salt))
 
 
-FED = select(worlds.c.fed).where(worlds.c.world_id == WORLD)
+ANYTHING = select(facts.c.fact_id).where(facts.c.world_id == WORLD).limit(1)
 SALTS = _page(select(salts), salts.c.salt_id)
 TRAVELLERS = _page(select(travellers), travellers.c.traveller_id)
 DOCUMENTS = _opened(documents).where(
@@ -57,6 +59,11 @@ LOWEST: Final = {
 }
 """What every key of a page lies behind."""
 
+
+class BrokenRowError(ValueError):
+    """What was to be a row is none; tells why, with nothing personal in it."""
+
+
 _APART: Final = frozenset({"world_id", "salt", "key_version", "number", "card_number"})
 """What the world, the keys or the line itself tell."""
 
@@ -68,3 +75,68 @@ def plain(table: Table, row: Row) -> dict[str, Any]:
         for column in table.c
         if column.name not in _APART and not isinstance(column.type, LargeBinary) and row[column.name] is not None
     }
+
+
+def read(table: Table, told: Mapping[str, Any], **own: object) -> dict[str, Any]:
+    """Read the columns of a row back, `own` those that stand elsewhere; BrokenRowError for what is no such row."""
+    names = told.keys() - _READABLE[table.name]
+    if names:
+        message = f"no {table.name} has {min(names)[:40]}"
+        raise BrokenRowError(message)
+    values = {column.name: _value(column, told.get(column.name)) for column in table.c if column.name not in own}
+    missing = [column.name for column in table.c if column.name not in own and not _may_be_empty(column, values)]
+    if missing:
+        message = f"{table.name} without {missing[0]}"
+        raise BrokenRowError(message)
+    return values | own
+
+
+_READABLE: Final = {
+    table.name: frozenset(
+        column.name for column in table.c if column.name not in _APART and not isinstance(column.type, LargeBinary)
+    )
+    for table in (travellers, documents, facts, dues)
+}
+
+
+def _may_be_empty(column: Column[Any], values: Mapping[str, Any]) -> bool:
+    return column.nullable or values[column.name] is not None
+
+
+def _value(column: Column[Any], told: Any) -> Any:  # noqa: ANN401  JSON, and what the column takes
+    if told is None:
+        return None
+    kind = next(kind for kind in _FROM_JSON if isinstance(column.type, kind))
+    expected, convert = _FROM_JSON[kind]
+    if not isinstance(told, expected) or isinstance(told, bool):
+        message = f"{column.name} is {type(told).__name__}"
+        raise BrokenRowError(message)
+    try:
+        return convert(told)
+    except (ValueError, OverflowError):
+        message = f"{column.name} cannot be read"
+        raise BrokenRowError(message) from None
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        message = "an instant without a zone"
+        raise ValueError(message)
+    return at.astimezone(UTC)
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401  as it is
+    return value
+
+
+# Instant and Json are made on Text: they come first
+_FROM_JSON: Final[Mapping[type, tuple[type | tuple[type, ...], Callable[[Any], Any]]]] = {
+    Instant: (str, _instant),
+    Json: ((dict, list), _same),
+    Uuid: (str, UUID),
+    Date: (str, date.fromisoformat),
+    Text: (str, _same),
+    Integer: (int, _same),
+    Double: ((int, float), float),
+}

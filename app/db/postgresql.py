@@ -10,7 +10,7 @@ from sqlalchemy import TIMESTAMP, Table, bindparam, column, func, make_url, sele
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_dialect
 
 from app.db.connections import Connections
-from app.db.engine import Busy, Contended, Database, Duplicate, Row, Session, Statement, Unavailable
+from app.db.engine import Busy, Contended, Database, Duplicate, Inconsistent, Row, Session, Statement, Unavailable
 
 _POSTGRESQL_SETTINGS = {
     "application_name": "migcard",
@@ -156,6 +156,8 @@ class _postgresql_errors:  # noqa: N801  reads as a phrase where it is used
                 return
             case asyncpg.UniqueViolationError():
                 raise Duplicate(error.constraint_name or "") from error
+            case asyncpg.IntegrityConstraintViolationError():
+                raise Inconsistent(error.constraint_name or "") from error
             case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError():
                 raise Contended(str(error)) from error
             case (

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Table, make_url
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 
-from app.db.engine import Busy, Compiled, Database, Duplicate, Row, Session, Statement, Unavailable
+from app.db.engine import Busy, Compiled, Database, Duplicate, Inconsistent, Row, Session, Statement, Unavailable
 from app.db.tables import metadata
 
 
@@ -159,6 +159,8 @@ class _sqlite_errors:  # noqa: N801  the twin of _postgresql_errors
         match error:
             case sqlite3.IntegrityError() if error.sqlite_errorname in _UNIQUE:
                 raise Duplicate(_index_of(str(error))) from error
+            case sqlite3.IntegrityError():
+                raise Inconsistent(error.sqlite_errorname) from error
             case sqlite3.OperationalError() if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 raise Busy(str(error)) from error
             case sqlite3.OperationalError() if error.sqlite_errorname.startswith(_UNREACHABLE):

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -195,11 +195,12 @@ _PARTS = (  # in an order that foreign keys allow
 
 _KEYS = select(world_keys).where(world_keys.c.world_id == _SOURCE)
 _WORLD = select(worlds.c.fed).where(worlds.c.world_id == _SOURCE)
-_ADD_WORLD = insert(worlds).values(
+ADD_WORLD = insert(worlds).values(
     {name: bindparam(name, type_=worlds.c[name].type) for name in ("world_id", "forked_from", "fed", "made_by")}
     | {"created_at": RealNow()}
 )
-_ADD_KEY = insert(world_keys).values(
+"""Add a world that a job makes, and nobody can open yet."""
+ADD_KEY = insert(world_keys).values(
     {name: bindparam(name, type_=world_keys.c[name].type) for name in world_keys.c.keys()}  # noqa: SIM118  no mapping
 )
 
@@ -229,7 +230,7 @@ async def copy(
     They come last: nobody opens anything of a copy that was cut off.
     """
     (world,) = await look.seen.all(_WORLD, source=source)
-    await look.keep(_ADD_WORLD, world_id=to, forked_from=source, fed=world["fed"], made_by=made_by)
+    await look.keep(ADD_WORLD, world_id=to, forked_from=source, fed=world["fed"], made_by=made_by)
     done = 0
     for part in _PARTS:
         after: object = part.lowest
@@ -242,7 +243,7 @@ async def copy(
         keys = master.unwrap(row["version"], *wrapped, world=str(source))
         seal_key, hash_key = master.wrap(keys.seal_key, keys.hash_key, dice, world=str(to))
         again = {"version": keys.version, "wrapped_seal_key": seal_key, "wrapped_hash_key": hash_key}
-        await look.keep(_ADD_KEY, world_id=to, **again)
+        await look.keep(ADD_KEY, world_id=to, **again)
 
 
 # Snapshots -----------------------------------------------------------------------------------------------------------
@@ -312,12 +313,10 @@ _SET_BACK = (
 )
 
 
-async def set_back(unit: Session, snapshot: Snapshot, clock: Clock) -> None:
-    """Give a sandbox the rules of a snapshot, and another clock; callers notice by the epoch of its new world."""
-    values = {"policy": snapshot.policy, "drafts": " ".join(sorted(snapshot.drafts)), **clock_columns(clock)}
-    await unit.run(
-        _SET_BACK, of_sandbox_id=snapshot.sandbox_id, **{f"to_{name}": value for name, value in values.items()}
-    )
+async def set_back(unit: Session, sandbox_id: UUID, *, policy: str, drafts: Collection[str], clock: Clock) -> None:
+    """Give a sandbox other rules and another clock; callers notice by the epoch of its new world."""
+    values = {"policy": policy, "drafts": " ".join(sorted(drafts)), **clock_columns(clock)}
+    await unit.run(_SET_BACK, of_sandbox_id=sandbox_id, **{f"to_{name}": value for name, value in values.items()})
 
 
 # Quotas --------------------------------------------------------------------------------------------------------------

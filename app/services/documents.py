@@ -30,8 +30,13 @@ def opened(ctx: Context, row: Row) -> Particulars | None:
 
 def visa_hash(ctx: Context, personal: Particulars) -> bytes | None:
     """Hash the number of the visa, so that its entries are counted."""
-    number = personal.visa and fold_document_number(personal.visa.number)
-    return ctx.keys.hash("visa", number) if number else None
+    return visa_number_hash(ctx, personal.visa.number) if personal.visa else None
+
+
+def visa_number_hash(ctx: Context, number: str) -> bytes | None:
+    """Hash the number of a visa."""
+    folded = fold_document_number(number)
+    return ctx.keys.hash("visa", folded) if folded else None
 
 
 async def entered_on_visa(ctx: Context, card: Card) -> bytes | None:

@@ -3,27 +3,29 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
-from app.db import imports, sandboxes
-from app.db.engine import Busy
+from app.db import imports, portable, sandboxes
+from app.db.engine import Busy, Session
 from app.db.import_tables import import_chunks
 from app.db.import_tables import imports as imports_table
 from app.db.imports import Import
-from app.db.jobs import IMPORT, Job
+from app.db.jobs import IMPORT, IMPORT_WORLD, Job
 from app.db.scoped import HERE
 from app.db.tables import sandboxes as sandboxes_table
 from app.db.vault import SALT_BYTES
 from app.db.write import added, changed, held, write
-from app.domain.errors import Conflict
+from app.domain.errors import Conflict, violation
 from app.policies import registers
 from app.services import jobs
 from app.services.access import Context, RaceLostError, unit_of_work
 from app.services.intake_bytes import Inflation, file_fault
 from app.services.intake_reading import Csv, Form, Ndjson, Rows
 from app.services.intake_sheets import Sheet
+from app.services.world_lines import WorldHead
 
 _PIECE = 256 * 1024
 _MOST_BYTES = 64 * 1024 * 1024
@@ -38,6 +40,13 @@ _ROWS: Mapping[Form, type[Rows]] = {Form.CSV: Csv, Form.NDJSON: Ndjson, Form.XLS
 def rows_of(form: Form, mapping: str) -> Rows:
     """Read a file of a form, with the captions of a mapping."""
     return _ROWS[form](registers.mappings()[mapping])
+
+
+class ImportKind(StrEnum):
+    """What a file is: paper cards, or a world as `GET /v1/exports/world` wrote it."""
+
+    PAPER_REGISTER = "paper_register"
+    WORLD = "world"
 
 
 class ImportMode(StrEnum):
@@ -55,6 +64,7 @@ class Wishes:
     `confidence` is that of rows that say nothing of their own.
     """
 
+    kind: ImportKind = ImportKind.PAPER_REGISTER
     mode: ImportMode
     mapping: str
     form: Form
@@ -72,6 +82,10 @@ async def receive(ctx: Context, wishes: Wishes, body: AsyncIterator[bytes]) -> t
 
     RuleViolation where it cannot be read at all: captions that are unknown or missing, bytes that are no text.
     """
+    if wishes.kind is ImportKind.WORLD:
+        if wishes.mode is ImportMode.SKIP_BAD:
+            raise violation("/mode", "world-is-whole")
+        await require_empty(ctx, ctx.db)
     started = await _begin(ctx, wishes)
     try:
         inspection, whole, size = _Inspection(wishes), hashlib.sha256(), 0
@@ -94,7 +108,8 @@ class _Inspection:
 
     def __init__(self, wishes: Wishes) -> None:
         self._inflation = Inflation() if wishes.packed else None
-        self._rows = rows_of(wishes.form, wishes.mapping)
+        world = wishes.kind is ImportKind.WORLD
+        self._rows = WorldHead() if world else rows_of(wishes.form, wishes.mapping)
         self._some = False
 
     @property
@@ -142,6 +157,30 @@ def sealed_part(ctx: Context, one: Import, clear: bytes, part: str) -> bytes:
     return keys.seal(clear, salt=one.salt, row=f"imports/{one.import_id}/{part}", dice=ctx.dice)
 
 
+def resealed(ctx: Context, one: Import, made: Context) -> Mapping[str, Any]:
+    """Name the columns of an import that changes over to another world, with what is sealed in them."""
+    moved = replace(one, world_id=made.caller.world_id, key_version=made.keys.version)
+    source = sealed_part(made, moved, opened_part(ctx, one, one.source, "source"), "source")
+    return {"to_world_id": moved.world_id, "to_key_version": moved.key_version, "to_source": source}
+
+
+async def require_empty(ctx: Context, unit: Session) -> None:
+    """Refuse to put another world in the place of one where anything has happened: Conflict `world-not-empty`."""
+    if await unit.one(portable.ANYTHING, world_id=ctx.caller.world_id):
+        raise Conflict("world-not-empty")
+
+
+async def contents(ctx: Context, one: Import) -> AsyncIterator[tuple[bytes, int]]:
+    """Give a file that was kept, unpacked, piece by piece: each with how many bytes of what was sent are passed."""
+    inflation = Inflation() if one.asked["packed"] else None
+    passed = place = 0
+    while row := await ctx.db.one(imports.CHUNK, of_import_id=one.import_id, place=place):
+        data = opened_part(ctx, one, row["sealed"], f"chunks/{place}")
+        passed, place = passed + len(data), place + 1
+        for piece in inflation.feed(data) if inflation else (data,):
+            yield piece, passed
+
+
 def opened_part(ctx: Context, one: Import, sealed: bytes, part: str) -> bytes:
     """Open what `sealed_part` sealed."""
     return ctx.caller.keys[one.key_version].open(sealed, salt=one.salt, row=f"imports/{one.import_id}/{part}")
@@ -158,6 +197,7 @@ async def _begin(ctx: Context, wishes: Wishes) -> Import:
         key_version=ctx.keys.version,
         salt=ctx.dice(SALT_BYTES),
         asked={
+            "kind": wishes.kind,
             "mode": wishes.mode,
             "mapping": wishes.mapping,
             "form": wishes.form,
@@ -190,6 +230,7 @@ async def _complete(
     ctx: Context, started: Import, wishes: Wishes, captions: Sequence[str], whole: tuple[int, bytes]
 ) -> tuple[Job, bool]:
     size, body_digest = whole
+    kind = IMPORT_WORLD if wishes.kind is ImportKind.WORLD else IMPORT
     trial = wishes.mode is ImportMode.DRY_RUN
     digest = ctx.keys.mac(body_digest + f"{wishes.mapping} {trial}".encode())
     read = await ctx.read(imports.SAME, digest=digest)
@@ -199,7 +240,7 @@ async def _complete(
         await ctx.db.run(imports.DISCARD, of_import_id=started.import_id)
         return await jobs.show(ctx, read.head["import_id"]), True
     asked = {"mode": wishes.mode, "mapping": wishes.mapping}
-    job, step = jobs.begin(ctx, read, IMPORT, asked, job_id=started.import_id)
+    job, step = jobs.begin(ctx, read, kind, asked, job_id=started.import_id)
     told = {"size": size, "digest": digest, "columns": list(captions)}
     here = held(sandboxes_table, sandbox_id=ctx.caller.sandbox_id, epoch=ctx.caller.epoch)
     if not await write(ctx.db, [here], [changed(imports_table, {"import_id": started.import_id}, **told), step]):

@@ -22,6 +22,7 @@ SCOPE_OF: Mapping[str, Scope] = {
     rows.CLOCK_DRY_RUN: Scope.CLOCK,
     rows.POLICY_JUDGE: Scope.POLICIES,
     rows.IMPORT: Scope.IMPORTS,
+    rows.IMPORT_WORLD: Scope.IMPORTS,
     rows.FORK: Scope.SANDBOX,
     rows.SNAPSHOT: Scope.SANDBOX,
     rows.RESTORE: Scope.SANDBOX,

@@ -1,8 +1,8 @@
 """Reports of crossings: what an officer saw and told, made into what can be judged, and sealed beside the fact."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from app.domain.card import Card, Crossing, Particulars
 from app.domain.clock import MOSCOW, local_day
 from app.domain.errors import violation
 from app.domain.events import FactKind, Source
-from app.domain.identity import canonical_document_number, state_code
+from app.domain.identity import BirthDate, canonical_document_number, state_code
 from app.policies import reference
 from app.services.access import Context, Read
 
@@ -74,6 +74,21 @@ class Seen:
                 },
             }
         )
+
+
+def read_seen(told: Mapping[str, Any]) -> Seen:
+    """Read what `Seen.json` wrote."""
+    holder, document = told["holder"], told["document"]
+    born, expires_on = holder["birth_date"], document["expires_on"]
+    return Seen(
+        holder=HolderFields(**holder | {"birth_date": born and BirthDate.parse(born)}),
+        document=DocumentFields(
+            kind=document["type"],
+            number=document["number"],
+            issuing_state=document["issuing_state"],
+            expires_on=expires_on and date.fromisoformat(expires_on),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -301,28 +301,46 @@ async def finish_restore(ctx: Context, progress: Progress) -> Finished:
     copy = await _copy(ctx, progress, snapshot_id)
     async with _published(ctx, progress, copy) as (unit, origin):
         snapshot = await _require_snapshot(unit, origin.sandbox_id, snapshot_id)
-        real = await sandboxes.real_now(unit)
-        clock = Clock(mode=Mode.FROZEN, anchor_real=real, anchor_sim=snapshot.taken_at)
-        await sandboxes.point_to(unit, origin.sandbox_id, copy.world_id)
-        await worlds.set_back(unit, snapshot, clock)
-        await _bring_back_policy(ctx.registry, unit, snapshot, real)
-        await sandboxes.shred(unit, origin.world_id)
-        now = replace(origin, world_id=copy.world_id, clock=clock, policy=snapshot.policy, drafts=snapshot.drafts)
-        finished = Finished({**sandbox_answer(now, snapshot.taken_at), "copied": copy.copied})
+        then = Then(
+            instant=snapshot.taken_at, policy=snapshot.policy, drafts=snapshot.drafts, document=snapshot.document
+        )
+        now = await put_in_place(ctx.registry, unit, origin, copy.world_id, then)
+        finished = Finished({**sandbox_answer(now, then.instant), "copied": copy.copied})
         await progress.finish(unit, finished)
     return finished
 
 
-async def _bring_back_policy(registry: Registry, unit: Session, snapshot: Snapshot, real: datetime) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Then:
+    """When a world was as it is, and by which rules; `document` of a policy that was the sandbox's own."""
+
+    instant: datetime
+    policy: str
+    drafts: frozenset[str]
+    document: str | None
+
+
+async def put_in_place(registry: Registry, unit: Session, origin: Sandbox, world_id: UUID, then: Then) -> Sandbox:
+    """Point a sandbox, which is locked, to another world: at the instant of then, with the rules of then."""
+    real = await sandboxes.real_now(unit)
+    clock = Clock(mode=Mode.FROZEN, anchor_real=real, anchor_sim=then.instant)
+    await sandboxes.point_to(unit, origin.sandbox_id, world_id)
+    await worlds.set_back(unit, origin.sandbox_id, policy=then.policy, drafts=then.drafts, clock=clock)
+    await _bring_back_policy(registry, unit, origin.sandbox_id, then, real)
+    await sandboxes.shred(unit, origin.world_id)
+    return replace(origin, world_id=world_id, clock=clock, policy=then.policy, drafts=then.drafts)
+
+
+async def _bring_back_policy(registry: Registry, unit: Session, sandbox_id: UUID, then: Then, real: datetime) -> None:
     """Install the policy of then as it was then: it may have been replaced or deleted since."""
-    if snapshot.document is None:
+    if then.document is None:
         return
-    where = {"sandbox_id": snapshot.sandbox_id, "policy_id": snapshot.policy}
-    before = await policies.load(unit, snapshot.sandbox_id, snapshot.policy)
-    if before and before["document"] == snapshot.document:
+    where = {"sandbox_id": sandbox_id, "policy_id": then.policy}
+    before = await policies.load(unit, sandbox_id, then.policy)
+    if before and before["document"] == then.document:
         return
-    version = registry.own_policy(snapshot.document).version
-    values = {"version": version, "document": snapshot.document, "installed_at": real}
+    version = registry.own_policy(then.document).version
+    values = {"version": version, "document": then.document, "installed_at": real}
     step = changed(policies_table, where, **values) if before else added(policies_table, **where, **values)
     await store_in(unit, [step])
 

@@ -14,7 +14,7 @@ from app.db import jobs as kinds
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Refusal
 from app.domain.webhooks import Pace
-from app.services import announcing, clocks, deliveries, intake_job, jobs, policies, sandboxes, worlds
+from app.services import announcing, clocks, deliveries, intake_job, jobs, policies, sandboxes, world_intake, worlds
 from app.services.access import Context, Registry, acting_in
 from app.services.jobs import Handler
 from app.worker.delivering import Courier, Sender
@@ -39,6 +39,7 @@ HANDLERS: Mapping[str, Handler] = {
     kinds.SNAPSHOT: worlds.finish_snapshot,
     kinds.RESTORE: worlds.finish_restore,
     kinds.IMPORT: intake_job.finish_import,
+    kinds.IMPORT_WORLD: world_intake.finish_world,
 }
 """Who does a job, by its kind."""
 

@@ -12,7 +12,7 @@ from httpx2 import AsyncClient, Response
 
 from app.api.import_examples import REGISTER_EXAMPLES
 from app.worker import loop
-from tests.api.bodies import Body
+from tests.api.bodies import Body, entering
 from tests.api.conftest import House, NewColleague, NewTester
 from tests.api.contract import code_of, faults_of
 from tests.registers import row, table
@@ -41,8 +41,9 @@ Import = Callable[..., Awaitable[Body]]
 def import_whole(house: House, client: AsyncClient) -> Import:
     """Send a file, work until its job is over, and show the job."""
 
-    async def work(data: bytes, *, by: AsyncClient = client, **how: str) -> Body:
-        answer = await send(by, data, media_type=how.get("media_type", CSV), encoding=how.get("encoding"))
+    async def work(data: bytes, *, by: AsyncClient = client, asked: Mapping[str, str] = {}, **how: str) -> Body:
+        media_type, encoding = how.get("media_type", CSV), how.get("encoding")
+        answer = await send(by, data, media_type=media_type, encoding=encoding, asked=asked)
         assert answer.status_code == 202, answer.text
         job: Body = answer.json()
         while job["state"] in {"queued", "running"}:
@@ -177,11 +178,32 @@ async def test_another_kind_of_body_is_refused(client: AsyncClient, kind: str, e
 
 
 @pytest.mark.parametrize(
-    "asked", [{"mode": "some"}, {"kind": "world"}, {"mapping": "fr"}, {"source": ""}, {"confidence": 2}, {"sorce": "x"}]
+    "asked", [{"mode": "some"}, {"kind": "book"}, {"mapping": "fr"}, {"source": ""}, {"confidence": 2}, {"sorce": "x"}]
 )
 async def test_other_wishes_are_refused(client: AsyncClient, asked: Mapping[str, str | float]) -> None:
     answer = await send(client, table(row()), asked=asked)
     assert (answer.status_code, list(faults_of(answer))) == (422, [f"/{next(iter(asked))}"])
+
+
+async def test_a_world_comes_as_lines_of_json_only(client: AsyncClient) -> None:
+    answer = await send(client, table(row()), asked={"kind": "world", "mode": "all_or_nothing"})
+    assert (answer.status_code, code_of(answer)) == (415, "unsupported-media-type")
+
+
+async def test_an_exported_world_is_the_world_of_another_sandbox(
+    client: AsyncClient, new_tester: NewTester, import_whole: Import
+) -> None:
+    assert (await client.post("/v1/cards", json=entering())).status_code == 201
+    exported = await client.get("/v1/exports/world")
+    other = await new_tester()
+    asked = {"kind": "world", "mode": "all_or_nothing"}
+    job = await import_whole(exported.content, by=other, asked=asked, media_type="application/x-ndjson")
+    assert (await other.get("/v1/exports/world")).content == exported.content
+    assert (await other.get(job["links"]["import"])).json() == job
+    cards = [(await one.get("/v1/exports/cards", params={"include": "holder"})).content for one in (client, other)]
+    assert cards[0] == cards[1]
+    again = await send(other, exported.content, media_type="application/x-ndjson", asked=asked)
+    assert (again.status_code, code_of(again)) == (409, "world-not-empty")
 
 
 async def test_the_office_imports_and_sees_its_job_and_others_do_not(

@@ -360,6 +360,13 @@ async def job_not_found(scene: Scene) -> Response:
     return await scene.client.get(f"/v1/jobs/job_{32 * '0'}")
 
 
+async def world_not_empty(scene: Scene) -> Response:
+    await scene.client.post("/v1/cards", json=declaration())
+    asked = {"kind": "world", "mode": "all_or_nothing", "source": "us"}
+    lines = {"Content-Type": "application/x-ndjson"}
+    return await scene.client.post("/v1/imports", params=asked, content=b"{}", headers=lines)
+
+
 async def job_is_over(scene: Scene) -> Response:
     asked = await scene.client.post("/v1/sandboxes/current/snapshots", json={"name": "x"})
     path = asked.headers["location"]
@@ -403,6 +410,7 @@ PROVOCATIONS: dict[str, tuple[int, Provocation]] = {
     "sandbox-not-found": (404, of_worlds(worlds.sandbox_not_found)),
     "snapshot-not-found": (404, of_worlds(worlds.snapshot_not_found)),
     "snapshot-name-taken": (409, of_worlds(worlds.snapshot_name_taken)),
+    "world-not-empty": (409, world_not_empty),
     "quota-exceeded": (409, of_worlds(worlds.quota_exceeded)),
     "malformed-json": (400, malformed_json),
     "body-too-large": (413, body_too_large),

@@ -735,7 +735,7 @@ async def test_others_write_while_a_large_world_is_copied(
 
 async def test_a_copy_that_was_cut_off_opens_nothing(lived: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     progress = await claimed(lived, await worlds.fork(lived, None, "what if", once()))
-    monkeypatch.setattr(world_rows, "_ADD_KEY", None)
+    monkeypatch.setattr(world_rows, "ADD_KEY", None)
     with pytest.raises(AssertionError):  # no statement
         await worlds.finish_fork(lived, progress)
     assert (await forks_of(lived), await copies_with_keys(lived)) == (0, 0)
