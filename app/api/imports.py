@@ -46,7 +46,10 @@ class ImportAsked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     source: Text = Field(description="What register this is, and whose.", examples=["Office 12, 2019"])
-    mode: ImportMode = Field(ImportMode.DRY_RUN, description="What becomes of the good rows.")
+    mode: ImportMode = Field(
+        ImportMode.DRY_RUN,
+        description="What becomes of the good rows: nothing; all of them, unless one is bad; each of them.",
+    )
     kind: ImportKind = Field(
         ImportKind.PAPER_REGISTER, description="What the file is; a world is what `exportWorld` has given."
     )
@@ -99,16 +102,21 @@ async def import_register(request: Request, asked: Annotated[ImportAsked, Query(
     """Send the file itself as the body, of any size, packed by gzip or not.
 
     CSV with commas, semicolons or tabs, in UTF-8 or windows-1251; a JSON object on each line; the first sheet of a
-    workbook, of 32 MiB at most. Columns are told by
-    their captions, which may be those of the paper card; unknown ones are refused, so that nothing is lost. Days are
-    `dd.mm.yyyy`, `yyyy-mm-dd` or a spreadsheet's numbers; times are those of the checkpoint's zone.
+    workbook. A workbook has 32 MiB at most, and 128 MiB unpacked, which are some 150,000 rows: one that is larger is
+    refused (422 `validation-failed` with `sheet-too-large`), save it as CSV.
+
+    Columns are told by their captions, which may be those of the paper card; unknown ones are refused, so that nothing
+    is lost. Days are `dd.mm.yyyy`, `yyyy-mm-dd` or a spreadsheet's numbers; times are those of the checkpoint's zone.
 
     Each row is a paper card with its entry, and its exit if there was one. What has happened is recorded whatever the
     rules say of it: an overstay is no fault of a row. Cards that are there already are duplicates; those that
     contradict what is there, or a row before, are conflicts and change nothing.
 
+    What is `all_or_nothing` is seen by nobody before all of it is stored. On SQLite 5,000 rows are the most for that
+    (the job fails with `import-too-large`).
+
     The job's links lead to what was found in each row, and to the rows that were not taken, to be corrected and sent
-    again alone.
+    again alone; for 30 days after the job is over.
 
     With `kind=world` what `exportWorld` has given becomes the world of a sandbox in which nothing has happened yet, all
     of it or nothing: the same numbers, facts and feed, at the instant and by the rules of then. Keys and webhooks stay.

@@ -150,6 +150,13 @@ class Database(Session):
         """Open a session in which everything is seen as of one instant, however long it takes, while others write."""
 
     @abstractmethod
+    def undertaking(self) -> AbstractAsyncContextManager[Session]:
+        """Open a transaction that may go on for long: on a connection of its own, and `settle` does not wait for it.
+
+        So whoever opens one must hold what others settle for: the sandbox, whose rules do not change meanwhile.
+        """
+
+    @abstractmethod
     async def settle(self) -> None:
         """Wait until whatever was being stored when this was called is stored, or is not: then a look sees it."""
 

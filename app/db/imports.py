@@ -1,5 +1,6 @@
 """Imports: statements that keep a file until it is read, and find and keep what is to be said of its rows."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,8 +10,10 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Delete,
     Integer,
     LargeBinary,
+    Table,
     Uuid,
     and_,
     bindparam,
@@ -19,12 +22,14 @@ from sqlalchemy import (
     exists,
     literal_column,
     null,
+    or_,
     select,
     union_all,
     update,
 )
+from sqlalchemy import tuple_ as together
 
-from app.db.engine import Row
+from app.db.engine import Row, Session
 from app.db.import_tables import import_chunks, import_rows, import_seen, imports
 from app.db.scoped import SANDBOX, WORLD, in_sandbox
 from app.db.tables import HAS_PAPER, cards, documents, facts, jobs, salts, travellers
@@ -65,8 +70,6 @@ DISCARD = delete(imports).where(imports.c.import_id == _OF_ID)
 CHUNK = select(import_chunks.c.sealed).where(
     import_chunks.c.import_id == _OF_ID, import_chunks.c.place == bindparam("place", type_=Integer())
 )
-DROP_CHUNKS = delete(import_chunks).where(import_chunks.c.import_id == _OF_ID)
-DROP_SEEN = delete(import_seen).where(import_seen.c.import_id == _OF_ID)
 MOVE = (
     update(imports)
     .where(imports.c.import_id == _OF_ID)
@@ -75,22 +78,77 @@ MOVE = (
     )
 )
 """Let an import belong to another world of its sandbox."""
-LEFTOVERS = (DROP_CHUNKS, DROP_SEEN)
-"""What nobody reads once the job is over."""
-DROP_ROWS = delete(import_rows).where(import_rows.c.import_id == _OF_ID)
+_ROWS_AT_ONCE = 2_000
 
+
+def _some(table: Table) -> Delete:
+    """Delete some of what an import has in a table: all of it may take longer than a statement may."""
+    key = together(table.c.import_id, table.c.place)
+    some = select(table.c.import_id, table.c.place).where(table.c.import_id == _OF_ID).limit(_ROWS_AT_ONCE)
+    return delete(table).where(key.in_(some))
+
+
+_DROP_ROWS = _some(import_rows)
+_DROP_SEEN = _some(import_seen)
+_LEFTOVERS = (_some(import_chunks), _DROP_SEEN)
+
+
+async def clear(db: Session, import_id: UUID) -> None:
+    """Delete what nobody reads once the job is over: the file, and what a trial has seen."""
+    await _delete(db, import_id, *_LEFTOVERS)
+
+
+async def drop_findings(db: Session, import_id: UUID) -> None:
+    """Delete what a trial has seen and said of rows."""
+    await _delete(db, import_id, _DROP_SEEN, _DROP_ROWS)
+
+
+async def _delete(db: Session, import_id: UUID, *statements: Delete) -> None:
+    for statement in statements:
+        more = True
+        while more:
+            more = await db.run(statement, of_import_id=import_id) == _ROWS_AT_ONCE
+            await asyncio.sleep(0)
+
+
+_BEFORE = bindparam("before", type_=Instant())
 _GOES_ON = exists().where(jobs.c.job_id == imports.c.import_id, literal_column("jobs.state IN ('queued', 'running')"))
-SWEEP = [
-    # what was never sent whole
-    delete(imports).where(imports.c.digest.is_(None), imports.c.created_at < bindparam("before", type_=Instant())),
-    *(
-        delete(table).where(
-            table.c.import_id.in_(select(imports.c.import_id).where(imports.c.digest.is_not(None), ~_GOES_ON))
-        )
-        for table in (import_chunks, import_seen)
-    ),
-]
-"""Delete what nobody reads any more: a worker that was killed may leave it."""
+_NEVER_SENT_WHOLE = delete(imports).where(imports.c.digest.is_(None), imports.c.created_at < _BEFORE)
+_LEFT = (
+    select(imports.c.import_id)
+    .where(
+        imports.c.digest.is_not(None),
+        ~_GOES_ON,
+        or_(*(exists().where(table.c.import_id == imports.c.import_id) for table in (import_chunks, import_seen))),
+    )
+    .limit(1)
+)
+"""An import that is over, of which a worker that was killed has left something."""
+_OLD = (
+    select(imports.c.import_id)
+    .join(jobs, jobs.c.job_id == imports.c.import_id)
+    .where(imports.c.columns.is_not(None), jobs.c.finished_at < _BEFORE)
+    .limit(1)
+)
+_FORGET = update(imports).where(imports.c.import_id == _OF_ID).values(columns=null(), source=literal_column("''"))
+
+
+async def forget_some(db: Session, *, sent_before: datetime, over_before: datetime) -> bool:
+    """Delete some of what nobody asks for any more; tells whether there may be more.
+
+    Files that were never sent whole, pieces of files that are read, what was said of rows where that was over before a
+    real instant. That the same file was sent before stays known.
+    """
+    if await db.run(_NEVER_SENT_WHOLE, before=sent_before):
+        return True
+    if left := await db.one(_LEFT):
+        await clear(db, left["import_id"])
+        return True
+    if old := await db.one(_OLD, before=over_before):
+        await drop_findings(db, old["import_id"])
+        await db.run(_FORGET, of_import_id=old["import_id"])
+    return old is not None
+
 
 SAME = in_sandbox(
     select(imports.c.import_id)

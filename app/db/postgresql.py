@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import TIMESTAMP, Table, bindparam, column, func, make_url, select, table
+from sqlalchemy import TIMESTAMP, Table, bindparam, column, func, literal_column, make_url, select, table
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_dialect
 
 from app.db.connections import Connections
@@ -22,6 +22,7 @@ _POSTGRESQL_SETTINGS = {
 }
 
 
+_APART = select(func.set_config("application_name", "migcard undertaking", literal_column("false")))
 _REAL_NOW = select(func.clock_timestamp().label("now"))
 _ACTIVITY = table(
     "pg_stat_activity",
@@ -115,6 +116,19 @@ class PostgreSQL(Database):
         with _postgresql_errors():
             async with self._connections.use() as connection, connection.transaction():
                 yield _PostgreSQLTransaction(self, connection)
+
+    @asynccontextmanager
+    async def undertaking(self) -> AsyncIterator[Session]:
+        """Open a transaction that may go on for long."""
+        with _postgresql_errors():
+            connection = await self._connections.connect()
+            try:
+                unit = _PostgreSQLTransaction(self, connection)
+                await unit.all(_APART)
+                async with connection.transaction():
+                    yield unit
+            finally:
+                await connection.close()
 
 
 class _PostgreSQLTransaction(Session):

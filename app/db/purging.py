@@ -9,6 +9,7 @@ from sqlalchemy import tuple_ as together
 
 from app.db import sandboxes as rows
 from app.db.engine import Database, Session
+from app.db.import_tables import import_chunks, import_rows, import_seen, imports
 from app.db.tables import (
     cards,
     documents,
@@ -50,9 +51,14 @@ _EXPIRED = (
     .with_for_update(skip_locked=True)
 )
 _ENDPOINTS = select(webhooks.c.webhook_id).where(webhooks.c.sandbox_id == _SANDBOX)
+_IMPORTS = select(imports.c.import_id).where(imports.c.sandbox_id == _SANDBOX)
 OF_SANDBOX = (
     _some(deliveries, deliveries.c.webhook_id.in_(_ENDPOINTS), "webhook_id", "fact_id"),
     _some(idempotency, idempotency.c.sandbox_id == _SANDBOX, "sandbox_id", "key"),
+    *(
+        _some(table, table.c.import_id.in_(_IMPORTS), "import_id", "place")
+        for table in (import_chunks, import_rows, import_seen)
+    ),
 )
 """What a sandbox may have very many of; the rest goes with its row."""
 

@@ -205,6 +205,7 @@ async def real_now(db: Session) -> datetime:
 
 _SANDBOX = select(sandboxes).where(sandboxes.c.sandbox_id == bindparam("sandbox_id"))
 _LOCKED = _SANDBOX.with_for_update()
+_HELD = _SANDBOX.with_for_update(read=True)
 _BY_NAME = select(sandboxes).where(sandboxes.c.name == bindparam("name")).order_by(sandboxes.c.created_at)
 _EVERY = select(sandboxes).order_by(sandboxes.c.created_at)
 
@@ -218,6 +219,12 @@ async def load(db: Session, sandbox_id: UUID, *, locked: bool = False) -> Sandbo
 async def locked_epoch(unit: Session, sandbox_id: UUID) -> int | None:
     """Lock a sandbox until the transaction ends, and tell its epoch; None when it has gone."""
     row = await unit.one(_LOCKED, sandbox_id=sandbox_id)
+    return row["epoch"] if row else None
+
+
+async def held_epoch(unit: Session, sandbox_id: UUID) -> int | None:
+    """Keep a sandbox from being changed until the transaction ends, as others may too, and tell its epoch."""
+    row = await unit.one(_HELD, sandbox_id=sandbox_id)
     return row["epoch"] if row else None
 
 

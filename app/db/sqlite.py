@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,10 @@ class SQLite(Database):
                 if self._connection.in_transaction:  # a full disk has ended it already
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def undertaking(self) -> AbstractAsyncContextManager[Session]:
+        """Open a transaction: here each is one turn of the event loop, and others wait."""
+        return self.transaction()
 
 
 class _sqlite_errors:  # noqa: N801  the twin of _postgresql_errors

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.db import sandboxes
 from app.db.cards import Sealed
-from app.db.engine import Busy, Contended, Database, Duplicate, Row, Statement
+from app.db.engine import Busy, Contended, Database, Duplicate, Row, Session, Statement
 from app.db.sandboxes import KeyHolder
 from app.db.scoped import HERE
 from app.db.vault import Dice, MasterKey, WorldKeys
@@ -213,6 +213,8 @@ class Context:
     registry: Registry
     caller: KeyHolder
     key: str = field(repr=False)
+    within: Session | None = field(default=None, repr=False)
+    """The transaction in which is read, where what it has written itself must be seen."""
 
     @property
     def db(self) -> Database:
@@ -247,7 +249,7 @@ class Context:
 
     async def read(self, statement: Statement, /, *, long: bool = False, **values: Any) -> "Read":  # noqa: ANN401
         """Run a statement of `db/scoped.py` in the caller's world, and tell the instant of the answer."""
-        fetch = self.db.survey if long else self.db.all
+        fetch = self.db.survey if long else (self.within or self.db).all
         return self.answered(
             await fetch(statement, sandbox_id=self.caller.sandbox_id, world_id=self.caller.world_id, **values)
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -21,9 +21,9 @@ from app.db.write import added, changed, held, write
 from app.domain.errors import Conflict, violation
 from app.policies import registers
 from app.services import jobs
-from app.services.access import Context, RaceLostError, unit_of_work
+from app.services.access import Context, RaceLostError, Registry, unit_of_work
 from app.services.intake_bytes import Inflation, file_fault
-from app.services.intake_reading import Csv, Form, Ndjson, Rows
+from app.services.intake_reading import Csv, Form, Line, Ndjson, Rows
 from app.services.intake_sheets import Sheet
 from app.services.world_lines import WorldHead
 
@@ -32,6 +32,8 @@ _MOST_BYTES = 64 * 1024 * 1024
 """Of a file for a sandbox that expires, which in demo mode anybody may make."""
 _FORGOTTEN = timedelta(days=1)
 """How long a file that was never sent whole is kept; in real time."""
+_KEPT = timedelta(days=30)
+"""How long what was said of rows is kept after the job is over; in real time."""
 
 
 _ROWS: Mapping[Form, type[Rows]] = {Form.CSV: Csv, Form.NDJSON: Ndjson, Form.XLSX: Sheet}
@@ -40,6 +42,13 @@ _ROWS: Mapping[Form, type[Rows]] = {Form.CSV: Csv, Form.NDJSON: Ndjson, Form.XLS
 def rows_of(form: Form, mapping: str) -> Rows:
     """Read a file of a form, with the captions of a mapping."""
     return _ROWS[form](registers.mappings()[mapping])
+
+
+async def rest_of(rows: Rows, *, apart: bool = True) -> Iterator[Line]:
+    """Give the rows that are left at the end of a file. A workbook is read until then, `apart` in a thread."""
+    if isinstance(rows, Sheet):
+        await asyncio.to_thread(rows.open) if apart else rows.open()
+    return rows.close()
 
 
 class ImportKind(StrEnum):
@@ -96,7 +105,7 @@ async def receive(ctx: Context, wishes: Wishes, body: AsyncIterator[bytes]) -> t
             await _require_room(ctx, size)
             sealed = sealed_part(ctx, started, piece, f"chunks/{place}")
             await ctx.db.add(import_chunks, [{"import_id": started.import_id, "place": place, "sealed": sealed}])
-        inspection.close()
+        await inspection.close()
         return await _complete(ctx, started, wishes, inspection.captions, (size, whole.digest()))
     except BaseException:
         await asyncio.shield(ctx.db.run(imports.DISCARD, of_import_id=started.import_id))
@@ -109,7 +118,7 @@ class _Inspection:
     def __init__(self, wishes: Wishes) -> None:
         self._inflation = Inflation() if wishes.packed else None
         world = wishes.kind is ImportKind.WORLD
-        self._rows = WorldHead() if world else rows_of(wishes.form, wishes.mapping)
+        self._rows: WorldHead | Rows = WorldHead() if world else rows_of(wishes.form, wishes.mapping)
         self._some = False
 
     @property
@@ -123,13 +132,13 @@ class _Inspection:
                 for _ in self._rows.feed(piece):
                     break  # captions are there before any row
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if not self._some:
             raise file_fault("file-empty")
         if self._inflation:
             self._inflation.close()
         if not self._rows.captions:
-            for _ in self._rows.close():
+            for _ in self._rows.close() if isinstance(self._rows, WorldHead) else await rest_of(self._rows):
                 break
 
 
@@ -149,6 +158,12 @@ async def _enumerated(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, 
     async for piece in pieces:
         yield place, piece
         place += 1
+
+
+async def forget_some(registry: Registry) -> bool:
+    """Delete some of what nobody asks for any more; tells whether there may be more."""
+    real = await sandboxes.real_now(registry.db)
+    return await imports.forget_some(registry.db, sent_before=real - _FORGOTTEN, over_before=real - _KEPT)
 
 
 def sealed_part(ctx: Context, one: Import, clear: bytes, part: str) -> bytes:
@@ -189,8 +204,6 @@ def opened_part(ctx: Context, one: Import, sealed: bytes, part: str) -> bytes:
 @unit_of_work
 async def _begin(ctx: Context, wishes: Wishes) -> Import:
     read = await ctx.read(HERE, key=None)
-    for statement in imports.SWEEP:
-        await ctx.db.run(statement, before=read.real_now - _FORGOTTEN)
     started = Import(
         import_id=ctx.registry.new_id(read.real_now),
         world_id=ctx.caller.world_id,

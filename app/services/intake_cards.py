@@ -59,7 +59,7 @@ class Made:
 
 async def require_here(ctx: Context, unit: Session) -> None:
     """Hold the sandbox as it was read until the transaction ends."""
-    if await sandboxes.locked_epoch(unit, ctx.caller.sandbox_id) != ctx.caller.epoch:
+    if await sandboxes.held_epoch(unit, ctx.caller.sandbox_id) != ctx.caller.epoch:
         raise StaleCallerError
 
 

@@ -1,12 +1,14 @@
 """Imports, read by a job: every row is tried, the good ones are taken, and what was found wrong is kept for a report.
 
 What is written, the counts and what is said of the rows are of one transaction for each batch: a job that is taken over
-goes on behind the last batch that was stored, and no row is taken twice.
+goes on behind the last batch that was stored, and no row is taken twice. All or nothing is a trial, and then one
+transaction for all rows: before it ends nobody sees anything of it, and who takes it over begins it anew.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +23,9 @@ from app.domain.errors import Refusal, RuleViolation
 from app.domain.register import Column
 from app.services import jobs
 from app.services.access import Context, unit_of_work
-from app.services.intake import ImportMode, opened_part, rows_of, sealed_part
+from app.services.intake import ImportMode, opened_part, rest_of, rows_of, sealed_part
 from app.services.intake_bytes import Inflation
-from app.services.intake_cards import Decided, Maker, require_here
+from app.services.intake_cards import Decided, Made, Maker, require_here
 from app.services.intake_reading import Form, Line, Rows
 from app.services.intake_rows import (
     Around,
@@ -41,6 +43,12 @@ from app.services.jobs import Finished, Progress
 
 _BATCH = {"postgresql": 2_000, "sqlite": 500}
 """Rows judged and stored at once: SQLite works in the event loop, and others wait."""
+_MOST_AT_ONCE = {"sqlite": 5_000}
+"""Rows that are all or nothing: there every reader waits for a transaction that writes."""
+
+
+class _SpoiltError(Exception):
+    """A row that was good in the trial is no longer."""
 
 
 async def finish_import(ctx: Context, progress: Progress) -> Finished:
@@ -50,11 +58,12 @@ async def finish_import(ctx: Context, progress: Progress) -> Finished:
         raise jobs.CancelledError
     work = _Work(ctx, progress, imports.import_of(found.head))
     try:
-        return await work.finish()
+        finished = await work.finish()
     except Refusal:
-        for statement in imports.LEFTOVERS:
-            await ctx.db.run(statement, of_import_id=work.one.import_id)
+        await imports.clear(ctx.db, work.one.import_id)
         raise
+    await imports.clear(ctx.db, work.one.import_id)
+    return finished
 
 
 class _Work:
@@ -65,73 +74,93 @@ class _Work:
         self._progress = progress
         self.one = one
         self._mode = ImportMode(one.asked["mode"])
-        self._passes = 2 if self._mode is ImportMode.ALL_OR_NOTHING else 1
         self._tried = bool((progress.job.result or {}).get("tried"))
         self._rows = self._new_rows()
         self._passed = 0
         progress.counts = dict.fromkeys(("read", *Outcome), 0) | progress.counts
 
     async def finish(self) -> Finished:
-        trial = self._mode is ImportMode.DRY_RUN
-        if self._mode is ImportMode.ALL_OR_NOTHING and not self._tried:
-            await self._read(trial=True)
-            await self._require_all_good()
-            await self._begin_writing()
-        await self._read(trial=trial)
-        finished = Finished(
-            {"mode": self._mode, "mapping": self.one.asked["mapping"], "written": not trial, **self._rows.told}
-        )
+        if self._mode is ImportMode.ALL_OR_NOTHING:
+            return await self._all_or_nothing()
+        await self._read(trial=self._mode is ImportMode.DRY_RUN)
         async with self._ctx.db.transaction() as unit:
-            await self._clear(unit)
-            await self._progress.finish(unit, finished)
-        return finished
+            return await self.end(unit)
 
-    async def _require_all_good(self) -> None:
+    async def _all_or_nothing(self) -> Finished:
+        while True:
+            if not self._tried:
+                await self._read(trial=True)
+                self._require_all_good()
+                await self._note(tried=True)
+                await asyncio.sleep(0)
+            try:
+                return await _write_all(self._ctx, self)
+            except _SpoiltError:  # by whoever has written since: a trial will say what it is
+                await self._note(tried=False)
+
+    def _require_all_good(self) -> None:
         counts = self._progress.counts
         if counts["accepted"] < counts["read"]:
             bad = str(counts["read"] - counts["accepted"])
             raise RuleViolation("import-refused", extra={"rows": bad})
 
-    async def _begin_writing(self) -> None:
-        """Begin anew, now to write. What was said of rows is said again by what is written."""
-        self._progress.counts = dict.fromkeys(self._progress.counts, 0)
-        self._rows, self._passed = self._new_rows(), self.one.size
+    async def _note(self, *, tried: bool) -> None:
+        """Begin anew, now to write or to try."""
+        self._tried = tried
+        self.begin()
+        if not tried:
+            self._progress.counts = dict.fromkeys(self._progress.counts, 0)
+            await imports.drop_findings(self._ctx.db, self.one.import_id)
         async with self._ctx.db.transaction() as unit:
-            await unit.run(imports.DROP_SEEN, of_import_id=self.one.import_id)
-            await unit.run(imports.DROP_ROWS, of_import_id=self.one.import_id)
-            await self._progress.note({"tried": True}, unit)
-            await self._progress.keep(self._passed, self._total, unit)
-        self._tried = True
+            await self._progress.note({"tried": tried}, unit)
+            await self._progress.keep(self._done, self._total, unit)
 
-    async def _clear(self, unit: Session) -> None:
-        for statement in imports.LEFTOVERS:
-            await unit.run(statement, of_import_id=self.one.import_id)
+    async def end(self, unit: Session) -> Finished:
+        """End the job with the transaction."""
+        written = self._mode is not ImportMode.DRY_RUN
+        told = {"mode": self._mode, "mapping": self.one.asked["mapping"], "written": written, **self._rows.told}
+        finished = Finished(told)
+        await self._progress.finish(unit, finished)
+        return finished
+
+    def begin(self) -> None:
+        """Read from the beginning."""
+        self._rows, self._passed = self._new_rows(), 0
 
     def _new_rows(self) -> Rows:
         return rows_of(Form(self.one.asked["form"]), self.one.asked["mapping"])
 
     @property
     def _total(self) -> int:
-        return self._passes * self.one.size
+        return self.one.size * (2 if self._mode is ImportMode.ALL_OR_NOTHING else 1)
+
+    @property
+    def _done(self) -> int:
+        return self._passed + (self.one.size if self._tried else 0)
 
     async def _read(self, *, trial: bool) -> None:
         """Take every row behind those that are done already."""
-        if self._tried:
-            self._passed = self.one.size
         done = self._progress.counts["read"]
-        async for batch in self._batches():
+        async for batch in self.batches():
             fresh = batch[done:]
             done = max(0, done - len(batch))
             if fresh:
                 await self._take(fresh, trial=trial)
+                self._require_few()
             else:
-                await self._progress.keep(max(self._passed, self._progress.job.done), self._total)
+                await self.keep()
             await asyncio.sleep(0)
 
-    async def _batches(self) -> AsyncIterator[list[Line]]:
+    def _require_few(self) -> None:
+        most = _MOST_AT_ONCE.get(self._ctx.db.dialect.name)
+        if self._mode is ImportMode.ALL_OR_NOTHING and most and self._progress.counts["read"] > most:
+            raise RuleViolation("import-too-large", extra={"most": str(most)})
+
+    async def batches(self, *, apart: bool = True) -> AsyncIterator[list[Line]]:
+        """Read rows; `apart`: what takes long in a thread."""
         size = _BATCH[self._ctx.db.dialect.name]
         batch: list[Line] = []
-        async for line in self._lines():
+        async for line in self._lines(apart=apart):
             batch.append(line)
             if len(batch) == size:
                 yield batch
@@ -139,13 +168,13 @@ class _Work:
         if batch:
             yield batch
 
-    async def _lines(self) -> AsyncIterator[Line]:
+    async def _lines(self, *, apart: bool) -> AsyncIterator[Line]:
         inflation = Inflation() if self.one.asked["packed"] else None
         async for data in self._chunks():
             for piece in inflation.feed(data) if inflation else (data,):
                 for line in self._rows.feed(piece):
                     yield line
-        for line in self._rows.close():
+        for line in await rest_of(self._rows, apart=apart):
             yield line
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -169,10 +198,14 @@ class _Work:
         """What the columns of the file are."""
         return self._rows.columns
 
-    async def keep(self, unit: Session, counts: Counter[str], before: dict[str, int]) -> None:
+    async def keep(self) -> None:
+        """Say how far the job is; CancelledError when nobody wants it any more."""
+        await self._progress.keep(max(self._done, self._progress.job.done), self._total)
+
+    async def count(self, unit: Session, counts: Counter[str], before: dict[str, int]) -> None:
         """Count rows in the transaction in which they are stored."""
         self._progress.counts = {name: count + counts[name] for name, count in before.items()}
-        await self._progress.keep(self._passed, self._total, unit)
+        await self._progress.keep(self._done, self._total, unit)
 
     @property
     def actor(self) -> str:
@@ -183,6 +216,45 @@ class _Work:
 @unit_of_work
 async def _take(ctx: Context, work: _Work, lines: Sequence[Line], before: dict[str, int], *, trial: bool) -> None:
     """Judge a batch of rows, and store what comes of it with the counts: all or nothing."""
+    batch = await _judged(ctx, work, lines, trial=trial)
+    async with ctx.db.transaction() as unit:
+        await require_here(ctx, unit)
+        await work.count(unit, counted(batch.judged), before)
+        await batch.made.store(ctx, unit)
+        await unit.add(import_seen, batch.seen)
+        await unit.add(import_rows, [_said(ctx, work, one) for one in batch.judged if one.told])
+
+
+@unit_of_work
+async def _write_all(ctx: Context, work: _Work) -> Finished:
+    """Write every row that a trial has found good, and end the job, in one transaction; _SpoiltError where one is bad.
+
+    What others have written since is seen, and what is written here too: rows are judged in the transaction itself.
+    """
+    work.begin()
+    async with ctx.db.undertaking() as unit:
+        await require_here(ctx, unit)
+        within = replace(ctx, within=unit)
+        apart = ctx.db.dialect.name != "sqlite"  # where nothing may wait inside a transaction
+        async for lines in work.batches(apart=apart):
+            batch = await _judged(within, work, lines, trial=False)
+            if any(one.outcome is not Outcome.ACCEPTED for one in batch.judged):
+                raise _SpoiltError
+            await batch.made.store(within, unit)
+            await work.keep()
+        return await work.end(unit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Rows that are judged, what is made of the good ones, and what a trial has seen."""
+
+    judged: Sequence[Judged]
+    made: Made
+    seen: Sequence[Mapping[str, Any]]
+
+
+async def _judged(ctx: Context, work: _Work, lines: Sequence[Line], *, trial: bool) -> _Batch:
     read = await ctx.read(HERE, key=None)
     if ctx.caller.world_id != work.one.world_id:
         raise jobs.CancelledError
@@ -202,12 +274,7 @@ async def _take(ctx: Context, work: _Work, lines: Sequence[Line], before: dict[s
             maker.add(one, decided)
     if not trial:
         await maker.settle()
-    async with ctx.db.transaction() as unit:
-        await require_here(ctx, unit)
-        await work.keep(unit, counted(judged), before)
-        await maker.made.store(ctx, unit)
-        await unit.add(import_seen, seen)
-        await unit.add(import_rows, [_said(ctx, work, one) for one in judged if one.told])
+    return _Batch(judged=judged, made=maker.made, seen=seen)
 
 
 def _by_entry(sound: Sound) -> tuple[datetime, int]:

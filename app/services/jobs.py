@@ -111,8 +111,7 @@ async def cancel(ctx: Context, job_id: UUID) -> Job:
     mine = {"of_job_id": job_id, "of_sandbox_id": ctx.caller.sandbox_id}
     if not await ctx.db.run(rows.CANCEL, **mine, real=job.told_at):
         raise Conflict("job-is-over", extra={"state": job.state})
-    for statement in imports.LEFTOVERS:
-        await ctx.db.run(statement, of_import_id=job_id)
+    await imports.clear(ctx.db, job_id)
     return await show(ctx, job_id)
 
 

@@ -37,12 +37,12 @@ async def finish_world(ctx: Context, progress: Progress) -> Finished:
     one = imports.import_of(found.head)
     made = await _new_world(ctx)
     try:
-        return await _Making(ctx, made, one, progress).finish()
+        finished = await _Making(ctx, made, one, progress).finish()
     except Refusal:
-        await sandboxes.shred(ctx.db, made.caller.world_id)
-        for statement in imports.LEFTOVERS:
-            await ctx.db.run(statement, of_import_id=one.import_id)
+        await imports.clear(ctx.db, one.import_id)
         raise
+    await imports.clear(ctx.db, one.import_id)
+    return finished
 
 
 async def _new_world(ctx: Context) -> Context:
@@ -129,8 +129,6 @@ class _Making:
     async def _tell(self) -> Finished:
         """End a trial."""
         async with self._ctx.db.transaction() as unit:
-            for statement in imports.LEFTOVERS:
-                await unit.run(statement, of_import_id=self._one.import_id)
             finished = Finished({"mode": self._one.asked["mode"], "written": False, "copied": self._copied})
             await self._progress.finish(unit, finished)
         return finished
@@ -152,8 +150,6 @@ class _Making:
             sealed = {"version": keys.version, "wrapped_seal_key": wrapped[0], "wrapped_hash_key": wrapped[1]}
             await unit.run(worlds.ADD_KEY, world_id=world_id, **sealed)
             await unit.run(feed.SET_FED, of_world_id=world_id, to_fed=self._rows.fed)
-            for statement in imports.LEFTOVERS:
-                await unit.run(statement, of_import_id=one.import_id)
             await unit.run(imports.MOVE, of_import_id=one.import_id, **resealed(ctx, one, self._made))
             told = {"world": f"wld_{world_id.hex}", "now": instant_text(then.instant), "policy": then.policy}
             finished = Finished({"mode": one.asked["mode"], "written": True, **told, "copied": self._copied})

@@ -14,7 +14,18 @@ from app.db import jobs as kinds
 from app.db.engine import Busy, Unavailable
 from app.domain.errors import Refusal
 from app.domain.webhooks import Pace
-from app.services import announcing, clocks, deliveries, intake_job, jobs, policies, sandboxes, world_intake, worlds
+from app.services import (
+    announcing,
+    clocks,
+    deliveries,
+    intake,
+    intake_job,
+    jobs,
+    policies,
+    sandboxes,
+    world_intake,
+    worlds,
+)
 from app.services.access import Context, Registry, acting_in
 from app.services.jobs import Handler
 from app.worker.delivering import Courier, Sender
@@ -122,10 +133,11 @@ async def _in_sandbox(
 
 
 async def tidy(registry: Registry) -> bool:
-    """Delete some of what nobody asks for any more: old deliveries, expired sandboxes, abandoned worlds."""
+    """Delete some of what nobody asks for any more: old deliveries and imports, expired sandboxes, abandoned worlds."""
     old = await deliveries.forget_some(registry)
+    read = await intake.forget_some(registry)
     _, more = await sandboxes.purge_some(registry)
-    return old or more
+    return old or read or more
 
 
 async def next_job(registry: Registry) -> bool:

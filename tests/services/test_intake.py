@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import FromClause, Uuid, bindparam, func, select, update
+from sqlalchemy import ColumnElement, FromClause, Uuid, bindparam, func, select, true, update
 
 from app.db import jobs as job_rows
 from app.db import sandboxes
@@ -16,10 +16,11 @@ from app.db.import_tables import import_chunks, import_rows, import_seen
 from app.db.jobs import Job, JobState
 from app.db.tables import facts
 from app.db.tables import jobs as jobs_table
+from app.db.tables import sandboxes as sandboxes_table
 from app.db.types import Instant
 from app.domain.border import Direction
 from app.domain.card import State, Status
-from app.domain.errors import RuleViolation
+from app.domain.errors import NotFound, RuleViolation
 from app.domain.events import ANNOUNCEMENTS, FactKind, Source
 from app.domain.number import PaperNumber
 from app.services import announcing, border, cards, crossings, events, intake, intake_job, intake_sheets, jobs, lookups
@@ -50,7 +51,11 @@ from tests.registers import (
 
 
 async def count(ctx: Context, what: FromClause) -> int:
-    (found,) = await ctx.db.all(select(func.count().label("rows")).select_from(what))
+    return await count_of(ctx, what, true())
+
+
+async def count_of(ctx: Context, what: FromClause, where: ColumnElement[bool], **values: object) -> int:
+    (found,) = await ctx.db.all(select(func.count().label("rows")).select_from(what).where(where), **values)
     return int(found["rows"])
 
 
@@ -279,6 +284,78 @@ async def test_all_or_nothing_is_all_where_every_row_is_good(ctx: Context) -> No
     assert len(await all_cards(ctx)) == 2
 
 
+async def tried(ctx: Context, data: bytes) -> Job:
+    """Send a file that is all or nothing, and let a worker try its rows and die before it has written them."""
+    job = await sent(ctx, data, mode=ImportMode.ALL_OR_NOTHING)
+    work = await begun(ctx, job)
+    while not job.result and not work.done():
+        await asyncio.sleep(0)
+        job = await jobs.show(ctx, job.job_id)
+    work.cancel()
+    await asyncio.wait({work})
+    assert await all_cards(ctx) == []
+    return job
+
+
+async def test_all_or_nothing_is_nothing_where_a_client_wrote_after_the_trial(ctx: Context) -> None:
+    open_row = row(2, **OPEN | {"Дата въезда": "20.11.2026"})
+    job = await tried(ctx, table(row(1), open_row, *(row(serial) for serial in range(10, 30))))
+    await cards.issue(ctx, application("FA0000002", entry=entry_at()), once())
+    done = await over_by_another(ctx, job)
+    assert (done.state, counts(done)) == (JobState.FAILED, (22, 21, 0, 0, 1))
+    refusal = jobs.refusal_of(done)
+    assert refusal is not None
+    assert (refusal.code, refusal.extra) == ("import-refused", {"rows": "1"})
+    assert await codes(ctx, job) == [(3, "Дата въезда", "open-card")]
+    page = await events.page(ctx, after=0, kinds=[], limit=100)
+    assert {one["kind"] for one in page.items} == {FactKind.ISSUED, FactKind.ENTERED}
+    assert len(await all_cards(ctx)) == 1
+
+
+async def test_what_a_client_wrote_after_the_trial_is_counted_where_it_spoils_nothing(ctx: Context) -> None:
+    past = row(1, **{"Дата въезда": "01.03.2026", "Дата выезда": "20.05.2026"})
+    job = await tried(ctx, table(past, row(2, Серия="46")))
+    issued = await cards.issue(ctx, application("FA0000001", entry=entry_at()), once())
+    done = await over_by_another(ctx, job)
+    assert (done.state, counts(done)) == (JobState.DONE, (2, 2, 0, 0, 0))
+    assert await codes(ctx, job) == [(3, "№", "leading_zeros_restored")]
+    judged = (await cards.show(ctx, issued.card.number)).card
+    assert judged.last_lawful_day is not None
+    assert issued.card.last_lawful_day is not None
+    assert judged.last_lawful_day < issued.card.last_lawful_day
+
+
+async def test_nobody_sees_a_part_of_what_is_all_or_nothing(ctx: Context) -> None:
+    """A person of several rows, far apart, is one; and the rules may change elsewhere meanwhile."""
+    again = {"Дата въезда": "19.11.2026", "№": "3000001", **OPEN}
+    file = table(*(row(serial) for serial in range(MANY)), row(1, **again))
+    job = await sent(ctx, file, mode=ImportMode.ALL_OR_NOTHING)
+    work, writing = await begun(ctx, job), False
+    while not work.done():
+        there, now = await cards_of_register(ctx), await jobs.show(ctx, job.job_id)
+        assert there == 0 or now.state is JobState.DONE
+        if now.total and now.done > now.total // 2 and not jobs.is_over(now):
+            writing = True
+            await ctx.db.settle()
+        await asyncio.wait({work}, timeout=0.01)
+    assert work.exception() is None
+    assert writing or ctx.db.dialect.name == "sqlite"
+    assert await cards_of_register(ctx) == MANY + 1
+    found = await lookups.by_document(ctx, document_given("FA0000001"), departed=True)
+    assert len({one.shown.card.traveller_id for one in found}) == 1
+    assert len(found) == 2
+
+
+async def test_too_many_rows_cannot_be_all_or_nothing_where_every_reader_would_wait(ctx: Context) -> None:
+    many = table(row()) + b"?\n" * 5_000
+    done = await imported(ctx, many, mode=ImportMode.ALL_OR_NOTHING)
+    refusal = jobs.refusal_of(done)
+    assert refusal is not None
+    sqlite = ctx.db.dialect.name == "sqlite"
+    assert refusal.code == ("import-too-large" if sqlite else "import-refused")
+    assert refusal.extra == ({"most": "5000"} if sqlite else {"rows": "5000"})
+
+
 # The file ------------------------------------------------------------------------------------------------------------
 
 
@@ -372,8 +449,8 @@ async def test_a_file_that_was_refused_is_not_recognised(ctx: Context) -> None:
     assert counts(await imported(ctx, data)) == (2, 1, 0, 1, 0)
 
 
-async def taken(ctx: Context, job: Job) -> asyncio.Task[Finished]:
-    """Begin to read, as a worker that is thought dead from the first moment, until some rows are taken."""
+async def begun(ctx: Context, job: Job) -> asyncio.Task[Finished]:
+    """Begin to read, as a worker that is thought dead from the first moment."""
     real = await sandboxes.real_now(ctx.db)
     claimed = await job_rows.claim(ctx.db, real=real, until=real)
     assert claimed is not None
@@ -381,7 +458,12 @@ async def taken(ctx: Context, job: Job) -> asyncio.Task[Finished]:
     itself = await acting_in(ctx.registry, ctx.caller.sandbox_id)
     assert itself is not None
     progress = Progress(ctx.registry, claimed, claimed.done, dict(claimed.counts or {}))
-    task = asyncio.create_task(intake_job.finish_import(itself, progress))
+    return asyncio.create_task(intake_job.finish_import(itself, progress))
+
+
+async def taken(ctx: Context, job: Job) -> asyncio.Task[Finished]:
+    """Begin likewise, and let it read until some rows are taken."""
+    task = await begun(ctx, job)
     while not ((await jobs.show(ctx, job.job_id)).counts or {}).get("read") and not task.done():
         await asyncio.wait({task}, timeout=0.001)
     return task
@@ -446,6 +528,69 @@ async def test_a_reset_leaves_an_import_behind(ctx: Context) -> None:
     assert (await jobs.show(await ctx.reloaded(), job.job_id)).state is JobState.CANCELLED
 
 
+# Forgotten -----------------------------------------------------------------------------------------------------------
+
+
+async def forget(ctx: Context) -> None:
+    """Delete all that nobody asks for any more."""
+    more = True
+    while more:
+        more = await intake.forget_some(ctx.registry)
+
+
+async def parts_of(ctx: Context, job: Job) -> int:
+    """How many rows are kept of an import."""
+    tables = (import_chunks, import_rows, import_seen)
+    of_job = bindparam("of_job_id", type_=Uuid())
+    return sum([await count_of(ctx, one, one.c.import_id == of_job, of_job_id=job.job_id) for one in tables])
+
+
+FINISHED = (
+    update(jobs_table)
+    .where(jobs_table.c.job_id == bindparam("of_job_id", type_=Uuid()))
+    .values(finished_at=bindparam("at", type_=Instant()))
+)
+
+
+async def test_what_was_said_of_rows_is_forgotten_after_a_month_and_the_file_is_not(ctx: Context) -> None:
+    data = table(row(1), row(2, Пол="?"))
+    job = await imported(ctx, data)
+    assert job.finished_at is not None
+    await forget(ctx)
+    assert len(await codes(ctx, job)) == 1
+    await ctx.db.run(FINISHED, of_job_id=job.job_id, at=job.finished_at - timedelta(days=30, seconds=1))
+    await forget(ctx)
+    assert await parts_of(ctx, job) == 0
+    with pytest.raises(NotFound):
+        await codes(ctx, job)
+    again, recognised = await intake.receive(ctx, WISHES, body(data))
+    assert (again.job_id, recognised, counts(again)) == (job.job_id, True, (2, 1, 1, 0, 0))
+
+
+async def test_what_a_killed_worker_and_a_reset_have_left_is_deleted(ctx: Context) -> None:
+    job = await sent(ctx, table(*(row(serial) for serial in range(MANY))), mode=ImportMode.DRY_RUN)
+    dead = await taken(ctx, job)
+    dead.cancel()
+    await asyncio.wait({dead})
+    await forget(ctx)
+    assert await parts_of(ctx, job) > 2  # it goes on
+    await sandboxes_service.reset(ctx)
+    await forget(ctx)
+    assert await parts_of(ctx, job) == 0
+
+
+async def test_the_imports_of_an_expired_sandbox_go_with_it(ctx: Context) -> None:
+    job = await imported(ctx, table(*(row(serial, Пол="?") for serial in range(1, 301))))
+    assert await parts_of(ctx, job) == 300
+    expire = update(sandboxes_table).where(sandboxes_table.c.sandbox_id == bindparam("of_id", type_=Uuid()))
+    at = (await sandboxes.real_now(ctx.db)) - timedelta(seconds=1)
+    await ctx.db.run(expire.values(expires_at=bindparam("at", type_=Instant())), of_id=ctx.caller.sandbox_id, at=at)
+    more = True
+    while more:
+        _, more = await sandboxes_service.purge_some(ctx.registry)
+    assert await parts_of(ctx, job) == 0
+
+
 # Workbooks -----------------------------------------------------------------------------------------------------------
 
 
@@ -485,9 +630,10 @@ async def test_a_workbook_that_cannot_be_read_is_refused_at_once(ctx: Context, d
 
 
 async def test_a_workbook_that_unpacks_to_too_much_is_refused(ctx: Context) -> None:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("xl/workbook.xml", bytes(64 * 1024 * 1024))
-    with pytest.raises(RuleViolation) as refusal:
-        await sent(ctx, packed.getvalue(), form=Form.XLSX)
-    assert [fault.code for fault in refusal.value.faults] == ["gzip-ratio"]
+    for size, code in ((64, "gzip-ratio"), (129, "sheet-too-large")):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("xl/workbook.xml", bytes(size * 1024 * 1024))
+        with pytest.raises(RuleViolation) as refusal:
+            await sent(ctx, packed.getvalue(), form=Form.XLSX)
+        assert [fault.code for fault in refusal.value.faults] == [code]
