@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak mutate bench lock demo-reset openapi states calendar clean
+.PHONY: help run test check soak mutate bench bench-parts lock demo-reset openapi states calendar clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -35,8 +35,10 @@ mutate: $(VENV)/.mutation ## Mutation testing of the rules of stay: are the test
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route, stays, announcements and webhooks
+bench: $(VENV)/.dev ## Measure beside bare routes and pgbench, with a report in build/bench; BENCH_SCALE=small takes minutes
 	$(BIN)/python -m bench
+
+bench-parts: $(VENV)/.dev ## Measure stays, comparisons, announcements and webhooks
 	$(BIN)/python -m bench.stays
 	$(BIN)/python -m bench.announcements
 
