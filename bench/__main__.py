@@ -15,6 +15,7 @@ from rich.console import Console
 from app.db import schema
 from bench import asking, contestants, copying, load, population, report, scale
 from bench.asking import OF_ALL, OF_OURS, Operation, Questions
+from bench.contestants import Contestant
 from bench.measuring import Measured
 from bench.pgbench import Pgbench
 from bench.population import World
@@ -36,11 +37,19 @@ class _Suite:
 
     world: World
     scale: scale.Scale
-    questions: Questions
+    everywhere: Questions
+    in_file: Questions
     pgbench: Pgbench
+    questions: dict[str, Questions] = field(default_factory=dict)
     servers: dict[str, Server] = field(default_factory=dict)
     pages: dict[str, Sequence[str]] = field(default_factory=dict)
     rates: dict[tuple[Operation, str], float] = field(default_factory=dict)
+
+    def add(self, one: Contestant, running: Server) -> None:
+        """Let somebody in who keeps the contract."""
+        self.servers[one.name] = running
+        self.questions[one.name] = self.in_file if one.only else self.everywhere
+        self.pages[one.name] = asking.pages(running.address, contestants.headers(self.world))
 
     def entrants(self) -> Iterator[tuple[Operation, str]]:
         """List who does what, those of one operation one after the other."""
@@ -53,7 +62,7 @@ class _Suite:
         if name == _PGBENCH:
             return self.pgbench.run(operation, seconds=seconds)
         rate = min(_QUICKEST, 1_000 + 3 * self.rates.get((operation, name), _QUICKEST))
-        asked = self.questions.ask(operation, int(seconds * rate), pages=self.pages[name])
+        asked = self.questions[name].ask(operation, int(seconds * rate), pages=self.pages[name])
         told = load.run(
             asked,
             self.servers[name].address,
@@ -76,20 +85,21 @@ def main() -> None:
         copying.fill(world, 0, size.cards)
         _OUT.print(f"{time.perf_counter() - began:.0f} s: {size.cards:,} cards are loaded")
         folder = Path(stack.enter_context(TemporaryDirectory()))
+        asyncio.run(contestants.write_file(world, folder))
         suite = asyncio.run(_suite(world, size))
-        entrants = {one.name: one for one in contestants.LIMITS}
-        for place, one in enumerate(entrants.values()):
+        entrants, lacking = contestants.present()
+        for place, one in enumerate(entrants):
             running = stack.enter_context(one.serve(world, folder))
-            asyncio.run(one.prove(running.address, world, Samples(url), unused=f"ZW{place:08}"))
-            suite.servers[one.name] = running
-            suite.pages[one.name] = asking.pages(running.address, contestants.headers(world))
-        _OUT.print(f"{time.perf_counter() - began:.0f} s: {', '.join(entrants)} keep the contract")
+            asyncio.run(one.prove(running.address, world, unused=f"ZW{place:08}"))
+            suite.add(one, running)
+        _OUT.print(f"{time.perf_counter() - began:.0f} s: {', '.join(suite.servers)} keep the contract", *lacking)
         run = Run(
             scale=size,
-            titles={one.name: one.title for one in entrants.values()} | {_PGBENCH: "pgbench, the same SQL"},
+            titles={one.name: one.title for one in entrants} | {_PGBENCH: "pgbench, the same SQL"},
             versions=asyncio.run(_versions(url)),
             commit=report.commit(),
             on=datetime.now(UTC).date().isoformat(),  # noqa: TID251  the day of the report
+            notes=lacking,
         )
         _measure(suite, run)
         run.notes.append(f"The run took {(time.perf_counter() - began) / 60:.1f} minutes.")
@@ -108,15 +118,21 @@ def _measure(suite: _Suite, run: Run) -> None:
 
 
 async def _suite(world: World, size: scale.Scale) -> _Suite:
-    questions = await Questions.about(world, rounds=size.rounds + 1)
-    return _Suite(world=world, scale=size, questions=questions, pgbench=Pgbench(world=world, cards=questions.cards))
+    everywhere = await Questions.about(Samples(world.url), rounds=size.rounds + 1)
+    return _Suite(
+        world=world,
+        scale=size,
+        everywhere=everywhere,
+        in_file=await Questions.about(contestants.JSON_SERVER.samples(world), rounds=size.rounds + 1),
+        pgbench=Pgbench(world=world, cards=everywhere.cards),
+    )
 
 
 async def _versions(url: str) -> Mapping[str, str]:
     connection = await asyncpg.connect(url)
     version = (await connection.fetchval("SHOW server_version")).split()[0]
     await connection.close()
-    return {"PostgreSQL": version, "load": load.tool()} | report.own_versions()
+    return {"PostgreSQL": version, "load": load.tool()} | report.own_versions() | contestants.versions()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx2
 
 from bench import contract
-from bench.population import Record, World
+from bench.population import Record
 from bench.samples import Samples
 
 _PAGES = 20
@@ -68,9 +68,8 @@ class Questions:
     _applicants: Iterator[int] = field(default_factory=lambda: count(1))
 
     @classmethod
-    async def about(cls, world: World, *, rounds: int) -> "Questions":
+    async def about(cls, samples: Samples, *, rounds: int) -> "Questions":
         """Choose the cards to ask about; those that can be entered on are shared out to so many rounds."""
-        samples = Samples(world.url)
         declared = await samples.some(_ENTRIES * rounds, condition="state = 'declared'")
         share = len(declared) // rounds
         return cls(

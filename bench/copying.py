@@ -128,7 +128,7 @@ def _somebody_else(personal: Particulars, index: int) -> Particulars:
     return replace(
         personal,
         holder=replace(personal.holder, birth_date=BirthDate(year=born.year, month=born.month, day=born.day)),
-        document=replace(personal.document, number=f"ZX{index:08}"),
+        document=replace(personal.document, number=plain.document(index)),
         visa=personal.visa and replace(personal.visa, number=f"ZY{index:08}"),
     )
 

@@ -56,6 +56,11 @@ _OF_CARD = (
 )
 
 
+def document(index: int) -> str:
+    """Give the number of the document that the card with this index was issued for."""
+    return f"ZX{index:08}"
+
+
 def row(card: Record, personal: Particulars) -> Record:
     """Write a card and whose it is as one row."""
     holder, document = personal.holder, personal.document

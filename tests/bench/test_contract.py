@@ -37,7 +37,7 @@ async def test_what_ours_is_measured_beside_answers_as_ours(
     contestant: Contestant, world: World, tmp_path: Path
 ) -> None:
     with contestant.serve(world, tmp_path) as server:
-        await contestant.prove(server.address, world, Samples(world.url), unused=f"ZW{contestant.name}")
+        await contestant.prove(server.address, world, unused=f"ZW{contestant.name}")
 
 
 class _Dishonest(AsyncHTTPTransport):
