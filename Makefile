@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak mutate bench lock demo-reset openapi states calendar clean
+.PHONY: help run test check soak mutate bench bench-parts lock demo-reset openapi states calendar clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -35,8 +35,10 @@ mutate: $(VENV)/.mutation ## Mutation testing of the rules of stay: are the test
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-bench: $(VENV)/.dev ## Measure look-ups and issues beside a bare route, stays, announcements, webhooks, imports
+bench: $(VENV)/.dev $(VENV)/.rivals ## Measure beside bare routes, pgbench and rivals; report in build/bench; BENCH_SCALE=small
 	$(BIN)/python -m bench
+
+bench-parts: $(VENV)/.dev ## Measure stays, comparisons, announcements, webhooks and imports
 	$(BIN)/python -m bench.stays
 	$(BIN)/python -m bench.announcements
 	$(BIN)/python -m bench.imports
@@ -61,6 +63,7 @@ lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
 	$(LOCK) --upgrade -o requirements/runtime.txt
 	$(LOCK) --upgrade --group pyproject.toml:dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) --upgrade --group pyproject.toml:mutation -c requirements/dev.txt -o requirements/mutation.txt
+	$(LOCK) --upgrade --group pyproject.toml:bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## Remove the environment and what was generated, not var/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* *.egg-info
@@ -82,6 +85,14 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/.base
 
 $(VENV)/.mutation: requirements/mutation.txt $(VENV)/.dev
 	$(PIP) install --require-hashes -r $< && touch $@
+
+# what is measured beside us stays out of our own environment
+$(VENV)/.rivals: requirements/bench.txt bench/rivals/json_server/package-lock.json | $(VENV)/.dev
+	@$(PYTHON) -m venv $(VENV)/rivals
+	$(VENV)/rivals/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@if command -v node npm >/dev/null; then npm ci --prefix bench/rivals/json_server --no-audit --no-fund --ignore-scripts; \
+	else echo "NOT MEASURED: json-server, since node and npm are not installed (Debian: apt-get install nodejs npm)" >&2; fi
+	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.base
 	@echo "Installing the development environment …"

@@ -1,119 +1,138 @@
-"""`make bench`: look-up and issue beside a bare FastAPI + asyncpg route, on PostgreSQL, in alternated rounds."""
+"""`make bench`: ours beside the bare routes, pgbench and the rivals, on one PostgreSQL, in interleaved rounds."""
 
 import asyncio
-import os
-import platform
-import shutil
-import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 import asyncpg
 from rich.console import Console
 
-from app.config import Settings
-from app.db import databases, schema
-from app.main import open_registry
-from app.services import cards, sandboxes
-from app.services.access import Context
-from app.services.idempotency import Attempt
-from app.simulation import people
-from bench import load
-from bench.load import Measured
-from bench.serving import MASTER_KEY, OURS, environment, serving
+from app.db import schema
+from bench import asking, contestants, copying, load, population, report, scale
+from bench.asking import OF_ALL, OF_OURS, Operation, Questions
+from bench.contestants import Contestant
+from bench.measuring import Measured
+from bench.pgbench import Pgbench
+from bench.population import World
+from bench.report import Run
+from bench.samples import Samples
+from bench.serving import Server
 from tests.postgresql import server
 
-_CARDS = int(os.environ.get("BENCH_CARDS", "5000"))
-_ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-_SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
-_AT = datetime(2026, 12, 1, 6, tzinfo=UTC)
-_MARKER = "MARKER"
 _OUT = Console(highlight=False, soft_wrap=True)
-_BODY: dict[str, object] = {
-    "purpose": "employment",
-    "basis": "visa_free",
-    "holder": {
-        "surname": "Абдуллаев",
-        "given_names": "Азиз",
-        "birth_date": "1990-05-12",
-        "sex": "M",
-        "citizenship": "UZB",
-    },
-    "document": {"type": "passport", "number": _MARKER, "issuing_state": "UZB", "expires_on": "2030-01-15"},
-    "intended": {"from": "2026-12-10"},
-}
+_SETTINGS = {"shared_buffers": "1GB", "max_connections": "200", "max_wal_size": "4GB"}
+_QUICKEST = 10_000
+"""Requests a second that nobody reaches here: a round that writes is given so many questions, if there are."""
+_PGBENCH = "pgbench"
+
+
+@dataclass(kw_only=True)
+class _Suite:
+    """Everybody who is measured, running, and what they are asked."""
+
+    world: World
+    scale: scale.Scale
+    everywhere: Questions
+    in_file: Questions
+    pgbench: Pgbench
+    questions: dict[str, Questions] = field(default_factory=dict)
+    servers: dict[str, Server] = field(default_factory=dict)
+    pages: dict[str, Sequence[str]] = field(default_factory=dict)
+    rates: dict[tuple[Operation, str], float] = field(default_factory=dict)
+
+    def add(self, one: Contestant, running: Server) -> None:
+        """Let somebody in who keeps the contract."""
+        self.servers[one.name] = running
+        self.questions[one.name] = self.in_file if one.only else self.everywhere
+        self.pages[one.name] = asking.pages(running.address, contestants.headers(self.world))
+
+    def entrants(self) -> Iterator[tuple[Operation, str]]:
+        """List who does what, those of one operation one after the other."""
+        for operation in OF_ALL:
+            yield from ((operation, name) for name in (*self.servers, _PGBENCH))
+        yield from ((operation, "ours") for operation in OF_OURS)
+
+    def round(self, operation: Operation, name: str, *, seconds: int) -> Measured:
+        """Measure once."""
+        if name == _PGBENCH:
+            return self.pgbench.run(operation, seconds=seconds)
+        rate = min(_QUICKEST, 1_000 + 3 * self.rates.get((operation, name), _QUICKEST))
+        asked = self.questions[name].ask(operation, int(seconds * rate), pages=self.pages[name])
+        told = load.run(
+            asked,
+            self.servers[name].address,
+            contestants.headers(self.world),
+            seconds=seconds,
+            once=operation.writes,
+        )
+        self.rates[operation, name] = max(told.rate, self.rates.get((operation, name), 0))
+        return told
 
 
 def main() -> None:
-    """Measure and print a table."""
-    if shutil.which("wrk") is None:
-        sys.exit("Install wrk (Debian: apt-get install wrk)")
+    """Load, prove, measure, report."""
+    began, size = time.perf_counter(), scale.from_environment()
     with ExitStack() as stack:
-        settings = {"shared_buffers": "512MB", "max_connections": "60"}
-        url = f"{stack.enter_context(server(settings))}/bench"
+        url = f"{stack.enter_context(server(_SETTINGS))}/bench"
         asyncio.run(load.create(url))
         schema.upgrade(url)
-        key, world, numbers = asyncio.run(_fill(url))
+        world = asyncio.run(population.found(url))
+        copying.fill(world, 0, size.cards)
+        _OUT.print(f"{time.perf_counter() - began:.0f} s: {size.cards:,} cards are loaded")
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        scripts = {
-            "look-up by number": load.look_up_script(numbers, key),
-            "issue": load.issue_script(_BODY, key, marker=_MARKER),
-        }
-        variables = environment(url, folder, key) | {"BENCH_WORLD": world}
-        ours = stack.enter_context(serving(OURS, variables)).address
-        bare = stack.enter_context(serving(("bench.bare:app",), variables)).address
-        _OUT.print(
-            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {_CARDS} cards, "
-            f"{load.CONNECTIONS} connections, medians of {_ROUNDS} rounds of {_SECONDS} s"
+        asyncio.run(contestants.write_file(world, folder))
+        suite = asyncio.run(_suite(world, size))
+        entrants, lacking = contestants.present()
+        for place, one in enumerate(entrants):
+            running = stack.enter_context(one.serve(world, folder))
+            asyncio.run(one.prove(running.address, world, unused=f"ZW{place:08}"))
+            suite.add(one, running)
+        _OUT.print(f"{time.perf_counter() - began:.0f} s: {', '.join(suite.servers)} keep the contract", *lacking)
+        run = Run(
+            scale=size,
+            titles={one.name: one.title for one in entrants} | {_PGBENCH: "pgbench, the same SQL"},
+            versions=asyncio.run(_versions(url)),
+            commit=report.commit(),
+            on=datetime.now(UTC).date().isoformat(),  # noqa: TID251  the day of the report
+            notes=lacking,
         )
-        _OUT.print(f"{'':20}{'ours/s':>10}{'bare/s':>10}{'ratio':>8}{'p99 ms':>9}{'bare p99':>9}")
-        for name, script in scripts.items():
-            path = folder / f"{name.split()[0]}.lua"
-            path.write_text(script)
-            _report(name, _alternate(path, ours, bare))
+        _measure(suite, run)
+        run.notes.append(f"The run took {(time.perf_counter() - began) / 60:.1f} minutes.")
+        path = run.write()
+    _OUT.print(path.read_text(encoding="utf-8"))
 
 
-def _alternate(script: Path, ours: str, bare: str) -> Sequence[tuple[Measured, Measured]]:
-    load.run(script, ours, seconds=2)
-    load.run(script, bare, seconds=2)
-    return [
-        (load.run(script, ours, seconds=_SECONDS), load.run(script, bare, seconds=_SECONDS)) for _ in range(_ROUNDS)
-    ]
+def _measure(suite: _Suite, run: Run) -> None:
+    for operation, name in suite.entrants():
+        suite.round(operation, name, seconds=1)  # to warm up, and to learn how many questions a round needs
+    for place in range(suite.scale.rounds):
+        for operation, name in suite.entrants():
+            told = suite.round(operation, name, seconds=suite.scale.seconds)
+            run.rounds.setdefault((operation, name), []).append(told)
+        _OUT.print(f"round {place + 1} of {suite.scale.rounds}")
 
 
-def _report(name: str, rounds: Sequence[tuple[Measured, Measured]]) -> None:
-    ours, bare = median(one.rate for one, _ in rounds), median(one.rate for _, one in rounds)
-    ratio = median(one.rate / other.rate for one, other in rounds)
-    slow, bare_slow = median(one.p99_ms for one, _ in rounds), median(one.p99_ms for _, one in rounds)
-    _OUT.print(f"{name:20}{ours:10.0f}{bare:10.0f}{ratio:8.2f}{slow:9.1f}{bare_slow:9.1f}")
+async def _suite(world: World, size: scale.Scale) -> _Suite:
+    everywhere = await Questions.about(Samples(world.url), rounds=size.rounds + 1)
+    return _Suite(
+        world=world,
+        scale=size,
+        everywhere=everywhere,
+        in_file=await Questions.about(contestants.JSON_SERVER.samples(world), rounds=size.rounds + 1),
+        pgbench=Pgbench(world=world, cards=everywhere.cards),
+    )
 
 
-async def _fill(url: str) -> tuple[str, str, list[str]]:
-    """Issue cards through the services; give the key, the world and the numbers."""
-    db = databases.connect(url)
-    house = await open_registry(Settings(database_url=url, master_key=MASTER_KEY), db)
-    sandbox, made = await sandboxes.create(house, name="bench", at=_AT)
-    caller = await house.caller(made.key)
-    assert caller  # noqa: S101  just made
-    ctx = Context(house, caller, made.key)
-    attempt = Attempt(key=None, operation="bench", body=b"")
-    numbers: list[str] = []
-    for start in range(0, _CARDS, 10):
-        batch = [
-            people.application(people.person(7, index), intended_from=_AT.date(), entry=None)
-            for index in range(start, start + 10)
-        ]
-        shown = await asyncio.gather(*(cards.issue(ctx, one, attempt) for one in batch))
-        numbers.extend(one.card.number for one in shown)
-    await db.close()
+async def _versions(url: str) -> Mapping[str, str]:
     connection = await asyncpg.connect(url)
-    await connection.execute("VACUUM ANALYZE")  # plans made while tables were empty stay sequential scans
+    version = (await connection.fetchval("SHOW server_version")).split()[0]
     await connection.close()
-    return made.key, str(sandbox.world_id), numbers
+    return {"PostgreSQL": version, "load": load.tool()} | report.own_versions() | contestants.versions()
 
 
 if __name__ == "__main__":

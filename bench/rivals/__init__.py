@@ -1,0 +1,1 @@
+"""Rivals: the same four operations on the plain table, each as its own documentation has it."""
