@@ -180,7 +180,7 @@ async def advance(ctx: Context, to: datetime) -> None:
 
 async def queued(ctx: Context, kind: str, asked: Mapping[str, Any]) -> Job:
     """Ask for a job."""
-    job, step = jobs.begin(ctx, await ctx.read(HERE, key=None), kind, asked)
+    job, step = jobs.begin(ctx, (await ctx.read(HERE, key=None)).real_now, kind, asked)
     await store(ctx, [step], traveller_id=None, version=None)
     return job
 

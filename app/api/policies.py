@@ -136,7 +136,7 @@ async def show(request: Request, policy: Id) -> Response:
         InstalledOut,
         Scope.POLICIES,
         body=True,
-        problems={409: ["policy-built-in", "too-many-policies"], 422: ["policy-broken"]},
+        problems={409: ["policy-built-in", "too-many-policies", "clock-advancing"], 422: ["policy-broken"]},
         others={201: "Installed under a new identifier."},
         job=JobOut,
     ),

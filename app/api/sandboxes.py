@@ -158,6 +158,7 @@ async def current(request: Request) -> Response:
         RuledSandboxOut,
         Scope.POLICIES,
         body=True,
+        problems={409: ["clock-advancing"]},
         job=JobOut,
     ),
 )

@@ -15,7 +15,7 @@ from app.db.engine import Session
 from app.db.jobs import POLICY_JUDGE
 from app.domain.events import ANNOUNCEMENTS
 from app.services import jobs
-from app.services.access import Context, unit_of_work
+from app.services.access import Context, StaleCallerError, unit_of_work
 from app.services.schedules import write_down, write_down_anew
 
 _BATCH = {"postgresql": 1_000, "sqlite": 200}
@@ -44,6 +44,12 @@ async def catch_up(ctx: Context, *, at_once: bool = False) -> int:
             if at_once:
                 break
     return fed
+
+
+async def is_behind(ctx: Context, unit: Session) -> bool:
+    """Whether facts wait for their place."""
+    waiting = await unit.one(feed.WAITING, world_id=ctx.caller.world_id, limit=1)
+    return waiting is not None and waiting["count"] > 0
 
 
 async def place_all(ctx: Context, *, most: int | None = None) -> bool:
@@ -76,6 +82,7 @@ async def _plan_page(ctx: Context, after: str, since: datetime | None) -> list[s
     if numbers:
         async with ctx.db.transaction() as unit:
             await _locked(unit, ctx.caller.world_id)
+            await _require_rules(ctx, unit)
             await write_down_anew(ctx, unit, numbers, since or read.instant)
     return numbers
 
@@ -106,6 +113,12 @@ async def _locked(unit: Session, world_id: UUID) -> int:
     return fed
 
 
+async def _require_rules(ctx: Context, unit: Session) -> None:
+    """Hold the sandbox with the rules that the caller knows: what is due is not written down by those of before."""
+    if await sandboxes.held_epoch(unit, ctx.caller.sandbox_id) != ctx.caller.epoch:
+        raise StaleCallerError
+
+
 # Places, and what is due ----------------------------------------------------------------------------------------------
 
 
@@ -115,6 +128,7 @@ async def _place(ctx: Context) -> bool:
     world_id = ctx.caller.world_id
     async with ctx.db.transaction() as unit:
         fed = await _locked(unit, world_id)
+        await _require_rules(ctx, unit)
         fresh = await unit.all(feed.FRESH, world_id=world_id, limit=_BATCH[ctx.db.dialect.name])
         if not fresh:
             return False

@@ -113,7 +113,7 @@ async def set_clock(
     large: list[Step] = []
     if await _is_large(ctx, time.now):
         asked = {"from": read.instant.isoformat(), "to": time.now.isoformat()}
-        _, step = jobs.begin(ctx, read, ADVANCE, asked, of_world=True)
+        _, step = jobs.begin(ctx, read.real_now, ADVANCE, asked, of_world=True)
         large, time = [step], replace(time, advancing=True)
     steps = [*large, *remember(ctx, read, attempt, status=OK, answer=time.as_answer())]
     await _store(ctx, moved, steps, alone=bool(large))
@@ -145,9 +145,10 @@ async def advance(ctx: Context, target: Target, attempt: Attempt) -> Advance | t
     to = _instant(target, begins)
     if to is not None:
         clock.advance(to, real=read.real_now)  # refuses what cannot be before anything is thought about
-    if await _is_large(ctx, to or begins):
+    if await _is_large(ctx, to):
         asked = {"from": begins.isoformat(), "to": to and to.isoformat()}
-        job, step = jobs.begin(ctx, read, DRY_RUN if target.dry_run else ADVANCE, asked, of_world=True)
+        kind = DRY_RUN if target.dry_run else ADVANCE
+        job, step = jobs.begin(ctx, read.real_now, kind, asked, of_world=True)
         steps = [step, *remember(ctx, read, attempt, answer={"job": str(job.job_id)})]
         await _store(ctx, clock, steps, alone=not target.dry_run)
         return job, False
@@ -177,6 +178,7 @@ async def finish_advance(ctx: Context, progress: Progress) -> Finished:
     # in the world that was moved, though the sandbox may have left it by now
     while made := await announcing.announce(ctx, told.now):
         await progress.keep(min(progress.done + made, total), total)
+    await progress.keep(total, total)  # others may have announced a part of it
     return Finished(as_answer(told))
 
 
@@ -202,11 +204,12 @@ def _asked_to(job: Job) -> datetime | None:
 
 @unit_of_work
 async def _moved(ctx: Context, to: datetime, progress: Progress) -> None:
-    """Move the clock where it is not there yet; CancelledError where the sandbox has left the world of the job."""
+    """Move the clock where it is not there yet; CancelledError where the job is, or the sandbox has left its world."""
     await progress.require_world(ctx)
+    await progress.keep(progress.done)
     read = await ctx.read(HERE, key=None)
     if read.instant < to:
-        await _store(ctx, ctx.caller.clock.advance(to, real=read.real_now), [])
+        await _store(ctx, ctx.caller.clock.advance(to, real=read.real_now), [], [jobs.still(progress.job)])
 
 
 @unit_of_work
@@ -220,18 +223,22 @@ async def _foretold(ctx: Context, to: datetime | None, progress: Progress) -> Ad
 
 
 async def _require_ready(ctx: Context) -> None:
-    if (await jobs.under_way(ctx, ADVANCE)).rows:
-        raise Conflict("clock-advancing")
+    await jobs.require_arrived(ctx)
     await jobs.require_judged(ctx)
 
 
-async def _is_large(ctx: Context, until: datetime) -> bool:
-    """Whether more is to be thought about, or falls due until an instant, than a client should wait for."""
+async def _is_large(ctx: Context, until: datetime | None) -> bool:
+    """Whether more is to be thought about, or falls due until an instant, than a client should wait for.
+
+    Without an instant until the next one at which anything does.
+    """
     world = {"world_id": ctx.caller.world_id}
     waiting = await ctx.db.one(feed.WAITING, **world, limit=_FACTS_AT_ONCE + 1)
     if waiting is not None and waiting["count"] > _FACTS_AT_ONCE:
         return True
     await announcing.place_all(ctx)
+    if until is None:
+        until = await _next(ctx, await ctx.now())
     falling_due = await ctx.db.one(feed.FALLING_DUE, **world, until=until, limit=_DUES_AT_ONCE + 1)
     return falling_due is not None and falling_due["count"] > _DUES_AT_ONCE
 
@@ -304,7 +311,9 @@ def _read_advance(answer: Mapping[str, Any]) -> Advance:
     )
 
 
-async def _store(ctx: Context, clock: Clock, steps: Sequence[Step], *, alone: bool = False) -> None:
+async def _store(
+    ctx: Context, clock: Clock, steps: Sequence[Step], required: Sequence[Step] = (), *, alone: bool = False
+) -> None:
     """Store the clock and what goes with it; the epoch moves with a clock, so that every process notices at once.
 
     It moves too for what must be `alone`, such as a move that a job will make: of two at once one is refused.
@@ -315,5 +324,5 @@ async def _store(ctx: Context, clock: Clock, steps: Sequence[Step], *, alone: bo
     condition = (
         changed(sandboxes, where, epoch=caller.epoch + 1, **clock_columns(clock)) if moves else held(sandboxes, **where)
     )
-    if not await write(ctx.db, [condition], steps):
+    if not await write(ctx.db, [*required, condition], steps):
         raise RaceLostError

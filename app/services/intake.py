@@ -253,7 +253,7 @@ async def _complete(
         await ctx.db.run(imports.DISCARD, of_import_id=started.import_id)
         return await jobs.show(ctx, read.head["import_id"]), True
     asked = {"mode": wishes.mode, "mapping": wishes.mapping}
-    job, step = jobs.begin(ctx, read, kind, asked, job_id=started.import_id)
+    job, step = jobs.begin(ctx, read.real_now, kind, asked, job_id=started.import_id)
     told = {"size": size, "digest": digest, "columns": list(captions)}
     here = held(sandboxes_table, sandbox_id=ctx.caller.sandbox_id, epoch=ctx.caller.epoch)
     if not await write(ctx.db, [here], [changed(imports_table, {"import_id": started.import_id}, **told), step]):

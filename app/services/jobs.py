@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from app.db import jobs as rows
 from app.db.engine import Session
 from app.db.jobs import UNDER_WAY, Job, JobState
 from app.db.tables import jobs
-from app.db.write import Step, added
+from app.db.write import Step, added, held
 from app.domain import errors
 from app.domain.errors import Conflict, Forbidden, NotFound, Refusal
 from app.services.access import Context, Read, Registry, Scope, acting_in, unit_of_work
@@ -45,24 +46,25 @@ class JobPage:
 
 def begin(
     ctx: Context,
-    read: Read,
+    real: datetime,
     kind: str,
     asked: Mapping[str, Any],
     job_id: UUID | None = None,
     *,
     of_world: bool = False,
+    at_once: bool = False,
 ) -> tuple[Job, Step]:
     """Ask for a job: the job, and the step that stores it. What it works on may have its identifier already.
 
-    `of_world`: over where the sandbox leaves its world.
+    `of_world`: over where the sandbox leaves its world. `at_once`: whoever asks works on it (`work_at_once`).
     """
     if of_world:
         asked = {**asked, "world": str(ctx.caller.world_id)}
     job = Job(
-        job_id=job_id or ctx.registry.new_id(read.real_now),
+        job_id=job_id or ctx.registry.new_id(real),
         sandbox_id=ctx.caller.sandbox_id,
         kind=kind,
-        state=JobState.QUEUED,
+        state=JobState.RUNNING if at_once else JobState.QUEUED,
         actor=ctx.actor,
         asked=asked,
         done=0,
@@ -71,12 +73,13 @@ def begin(
         result=None,
         sealed=None,
         problem=None,
-        created_at=read.real_now,
-        started_at=None,
+        created_at=real,
+        started_at=real if at_once else None,
         finished_at=None,
-        attempts=0,
-        told_at=read.real_now,
+        attempts=1 if at_once else 0,
+        told_at=real,
     )
+    taken = {"attempts": 1, "started_at": real, "leased_until": real + _LEASE} if at_once else {}
     step = added(
         jobs,
         job_id=job.job_id,
@@ -86,6 +89,7 @@ def begin(
         actor=job.actor,
         asked=asked,
         created_at=job.created_at,
+        **taken,
     )
     return job, step
 
@@ -145,14 +149,23 @@ async def under_way(ctx: Context, kind: str) -> Read:
 
 
 async def require_judged(ctx: Context, unit: Session | None = None) -> None:
-    """Refuse while many cards are judged by rules that have changed: Conflict `cards-being-judged`.
+    """Refuse while cards are judged by rules that have changed: Conflict `cards-being-judged`.
 
     What is announced, or copied, meanwhile would be by the rules of before.
     """
+    await _require_none(ctx, rows.POLICY_JUDGE, "cards-being-judged", unit)
+
+
+async def require_arrived(ctx: Context, unit: Session | None = None) -> None:
+    """Refuse while a large move of the clock is announced: Conflict `clock-advancing`."""
+    await _require_none(ctx, rows.CLOCK_ADVANCE, "clock-advancing", unit)
+
+
+async def _require_none(ctx: Context, kind: str, refusal: str, unit: Session | None) -> None:
     who = {"sandbox_id": ctx.caller.sandbox_id, "world_id": ctx.caller.world_id}
-    found = await (unit or ctx.db).all(rows.OF_KIND_UNDER_WAY, **who, kind=rows.POLICY_JUDGE)
+    found = await (unit or ctx.db).all(rows.OF_KIND_UNDER_WAY, **who, kind=kind)
     if found and found[0]["found"] is not None:
-        raise Conflict("cards-being-judged")
+        raise Conflict(refusal)
 
 
 # By whoever works ----------------------------------------------------------------------------------------------------
@@ -204,6 +217,11 @@ class Progress:
             raise CancelledError
 
 
+def still(job: Job) -> Step:
+    """Require that a job is under way, and with this worker."""
+    return held(jobs, job_id=job.job_id, state=JobState.RUNNING.value, attempts=job.attempts)
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """What came of a job; `sealed` is what only the answer may show."""
@@ -225,26 +243,32 @@ async def work_on_next(registry: Registry, handlers: Mapping[str, Handler]) -> b
     ctx = await acting_in(registry, job.sandbox_id)
     if ctx is None:  # the sandbox has just expired
         return True
-    progress = Progress(registry, job, job.done, dict(job.counts or {}))
+    with suppress(CancelledError, Refusal):  # which is told to whoever asks for the job
+        await _work(ctx, job, handlers[job.kind])
+    return True
+
+
+async def work_at_once(ctx: Context, job: Job, handler: Handler) -> Finished | None:
+    """Do a job that was asked for `at_once`, and refuse as it does; None when it was cancelled, or taken over."""
+    try:
+        return await _work(ctx, job, handler)
+    except CancelledError:
+        return None
+
+
+async def _work(ctx: Context, job: Job, handler: Handler) -> Finished:
+    db = ctx.db
+    progress = Progress(ctx.registry, job, job.done, dict(job.counts or {}))
     try:
         # asked for while a restore or reset was being committed, which has not seen it
         await progress.require_world(ctx)
-        finished = await handlers[job.kind](ctx, progress)
-    except CancelledError:
-        return True
+        finished = await handler(ctx, progress)
     except Refusal as refusal:
-        state, problem = JobState.FAILED, refusal.told()
-        await rows.finish(registry.db, job, state, real=await sandboxes.real_now(registry.db), problem=problem)
-    else:
-        await rows.finish(
-            registry.db,
-            job,
-            JobState.DONE,
-            real=await sandboxes.real_now(registry.db),
-            result=finished.result,
-            sealed=finished.sealed,
-        )
-    return True
+        await rows.finish(db, job, JobState.FAILED, real=await sandboxes.real_now(db), problem=refusal.told())
+        raise
+    real = await sandboxes.real_now(db)
+    await rows.finish(db, job, JobState.DONE, real=real, result=finished.result, sealed=finished.sealed)
+    return finished
 
 
 def seal(registry: Registry, job: Job, secret: Mapping[str, Any], scopes: Collection[str]) -> bytes:

@@ -31,8 +31,6 @@ from app.services.sandboxes import every
 
 _PAGE = 500
 _TOLD_EVERY = 100
-_CARDS_AT_ONCE = 1_000
-"""What is judged while a client waits, a few seconds where every card gets another end; more is a job."""
 _ALL = 2**31 - 1
 
 
@@ -73,11 +71,6 @@ async def judging_anew(ctx: Context, done: Judged, *, actor: str, since: datetim
     async for planned in announcing.plan_anew(ctx, since):
         done.planned += planned
         yield
-
-
-async def is_large(ctx: Context, unit: Session) -> bool:
-    """Whether more cards are to be judged anew than a client should wait for."""
-    return await count_open(ctx, unit, limit=_CARDS_AT_ONCE + 1) > _CARDS_AT_ONCE
 
 
 async def count_open(ctx: Context, db: Session, *, limit: int = _ALL) -> int:

@@ -8,9 +8,8 @@ from typing import Any
 
 from app.db import journal, sandboxes
 from app.db import policies as stored
-from app.db.engine import Session
-from app.db.jobs import CANCEL_JUDGING, POLICY_JUDGE, Job
-from app.db.scoped import HERE
+from app.db.engine import Busy, Session
+from app.db.jobs import CANCEL_JUDGING, POLICY_JUDGE, Job, JobState
 from app.db.tables import policies as table
 from app.db.write import added, changed, store_in
 from app.domain.clock import instant_text
@@ -20,17 +19,21 @@ from app.domain.policy import Policy
 from app.policies import regimes
 from app.policies.reading import BrokenData
 from app.policies.regimes import read_json
-from app.services import jobs
+from app.services import announcing, jobs
 from app.services import sandboxes as sandbox_services
-from app.services.access import Context, Read, StaleCallerError, unit_of_work
+from app.services.access import Context, RaceLostError, StaleCallerError, unit_of_work
 from app.services.jobs import Finished, Progress
-from app.services.judging import Judged, count_open, is_large, judge_anew, judging_anew
+from app.services.judging import Judged, count_open, judging_anew
 
 JUDGE = POLICY_JUDGE
 """The kind of job."""
 
 _MOST_POLICIES = 20
 """Of a sandbox's own."""
+_CARDS_AT_ONCE = 1_000
+"""What is judged while a client waits, a few seconds where every card gets another end; more is for a worker."""
+_BATCHES_AT_ONCE = 20
+"""Of facts that are thought about before the rules change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,13 @@ async def install(ctx: Context, policy_id: str, sent: Mapping[str, Any]) -> Chan
 
 
 async def _judged(ctx: Context, change: Change) -> Change:
-    return change if change.job else replace(change, cards_changed=await judge_anew(ctx))
+    """Judge the cards while the client waits, where they are few."""
+    if change.job is None or change.job.state is JobState.QUEUED:
+        return change
+    finished = await jobs.work_at_once(ctx, change.job, finish_judge)
+    if finished is None:  # somebody else has it
+        return change
+    return replace(change, job=None, cards_changed=finished.result["cards_changed"])
 
 
 def _read(text: str, policy_id: str) -> Policy:
@@ -149,7 +158,9 @@ async def _store(ctx: Context, policy: Policy, text: str) -> tuple[Context, date
         raise Conflict("policy-built-in")
     caller = ctx.caller
     where = {"sandbox_id": caller.sandbox_id, "policy_id": policy.policy_id}
-    read, job = await ctx.read(HERE, key=None), None
+    in_force, job = caller.policy == policy.policy_id, None
+    if in_force:
+        await _place(ctx)
     async with ctx.db.transaction() as unit:
         await _lock(ctx, unit)
         before = await stored.load(unit, caller.sandbox_id, policy.policy_id)
@@ -161,10 +172,10 @@ async def _store(ctx: Context, policy: Policy, text: str) -> tuple[Context, date
         values = {"version": policy.version, "document": text, "installed_at": real}
         step = changed(table, where, **values) if before else added(table, **where, **values)
         await store_in(unit, [step])
-        if caller.policy == policy.policy_id:
+        if in_force:
             known = {row.row_id for row in policy.rows() if row.draft}
             await sandboxes.choose_policy(unit, caller.sandbox_id, caller.policy, caller.drafts & known)
-            job = await _judging(ctx, unit, read, installed=True)
+            job = await _judging(ctx, unit, real, installed=True)
     return await ctx.reloaded(), real, before is None, job
 
 
@@ -179,27 +190,40 @@ async def choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | 
 
 @unit_of_work
 async def _choose(ctx: Context, policy_id: str | None, drafts: Collection[str] | None) -> tuple[Context, Job | None]:
-    caller, read = ctx.caller, await ctx.read(HERE, key=None)
+    caller = ctx.caller
+    await _place(ctx)
     async with ctx.db.transaction() as unit:
         await _lock(ctx, unit)  # before anything is judged by what the caller knew
         policy = await find(ctx, policy_id or caller.policy, "/policy", within=unit)
         kept = caller.drafts if policy.policy_id == caller.policy else frozenset()
         policy = policy.with_drafts(kept if drafts is None else drafts)
         await sandboxes.choose_policy(unit, caller.sandbox_id, policy.policy_id, policy.drafts)
-        job = await _judging(ctx, unit, read, installed=False)
+        job = await _judging(ctx, unit, await sandboxes.real_now(unit), installed=False)
     return await ctx.reloaded(), job
 
 
-async def _judging(ctx: Context, unit: Session, read: Read, *, installed: bool) -> Job | None:
-    """Ask for a job that judges the open cards, in the transaction that changes the rules; None where they are few.
+async def _place(ctx: Context) -> None:
+    """Let what was recorded until now fall due by the rules of now; Busy where that takes long."""
+    if not await announcing.place_all(ctx, most=_BATCHES_AT_ONCE):
+        raise Busy
 
-    Whoever judges by the rules of before is stopped.
+
+async def _judging(ctx: Context, unit: Session, real: datetime, *, installed: bool) -> Job | None:
+    """Ask for a job that judges the open cards, in the transaction that changes the rules; None where there are none.
+
+    Where they are few it is begun already, by whoever asks: should that process die, another one takes it over. Whoever
+    judges by the rules of before is stopped. Conflict `clock-advancing`.
     """
     await unit.run(CANCEL_JUDGING, of_sandbox_id=ctx.caller.sandbox_id)
-    if not await is_large(ctx, unit):
+    await jobs.require_arrived(ctx, unit)
+    if await announcing.is_behind(ctx, unit):  # somebody has written since they were placed
+        raise RaceLostError
+    count = await count_open(ctx, unit, limit=_CARDS_AT_ONCE + 1)
+    if not count:
         return None
-    asked = {"installed": installed, "since": read.instant.isoformat()}
-    job, step = jobs.begin(ctx, read, JUDGE, asked, of_world=True)
+    asked = {"installed": installed, "since": ctx.caller.clock.at(real).isoformat()}
+    few = count <= _CARDS_AT_ONCE
+    job, step = jobs.begin(ctx, real, JUDGE, asked, of_world=True, at_once=few)
     await store_in(unit, [step])
     return job
 

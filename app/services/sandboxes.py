@@ -11,12 +11,14 @@ from app.db import api_keys, purging, sandboxes, worlds
 from app.db import cards as rows
 from app.db.api_keys import ApiKey
 from app.db.engine import Duplicate, Session
+from app.db.jobs import CLOCK_ADVANCE
 from app.db.sandboxes import Sandbox
 from app.db.scoped import HERE
 from app.db.write import store_in
 from app.domain.card import Status
 from app.domain.clock import Clock, Mode, instant_text, within_range
 from app.domain.errors import Conflict, NotFound, violation
+from app.services import jobs
 from app.services.access import SCOPES_OF, Context, Registry, Role, Scope, StaleCallerError, hash_of, unit_of_work
 from app.services.clocks import Time
 from app.services.idempotency import Attempt, earlier, refuse_repeat, remember
@@ -47,6 +49,7 @@ class Current:
     sandbox: Sandbox
     now: datetime
     counts: Mapping[Status, int]
+    advancing: bool = False
 
 
 async def create(
@@ -105,7 +108,8 @@ async def current(ctx: Context) -> Current:
     now = await ctx.now()
     read = await ctx.read(rows.statistics(("status",), begins=False, until=False), long=True, instant=now)
     counts = dict.fromkeys(Status, 0) | {Status(row["status"]): row["count"] for row in read.rows}
-    return Current(sandbox=sandbox, now=now, counts=counts)
+    advancing = await jobs.under_way(ctx, CLOCK_ADVANCE)
+    return Current(sandbox=sandbox, now=now, counts=counts, advancing=bool(advancing.rows))
 
 
 @unit_of_work
@@ -141,14 +145,14 @@ async def delete(ctx: Context) -> None:
     ctx.registry.forget(ctx.key)
 
 
-def as_answer(sandbox: Sandbox, now: datetime) -> dict[str, Any]:
+def as_answer(sandbox: Sandbox, now: datetime, *, advancing: bool = False) -> dict[str, Any]:
     """Write what is told of a sandbox, with its clock at an instant."""
     clock = sandbox.clock
     return {
         "id": f"sbx_{sandbox.sandbox_id.hex}",
         "name": sandbox.name,
         "world": f"wld_{sandbox.world_id.hex}",
-        "clock": Time(now=now, mode=clock.mode, speed=clock.speed).as_answer(),
+        "clock": Time(now=now, mode=clock.mode, speed=clock.speed, advancing=advancing).as_answer(),
         "policy": sandbox.policy,
         "drafts": sorted(sandbox.drafts),
         "expires_at": sandbox.expires_at and instant_text(sandbox.expires_at),
@@ -157,7 +161,7 @@ def as_answer(sandbox: Sandbox, now: datetime) -> dict[str, Any]:
 
 def current_answer(shown: Current) -> dict[str, Any]:
     """Write what is told of a sandbox with what it holds."""
-    return as_answer(shown.sandbox, shown.now) | {"counts": shown.counts}
+    return as_answer(shown.sandbox, shown.now, advancing=shown.advancing) | {"counts": shown.counts}
 
 
 async def _load(ctx: Context) -> Sandbox:

@@ -23,7 +23,7 @@ from app.db.worlds import Snapshot
 from app.db.write import added, changed, held, store_in, write
 from app.domain.clock import Clock, Mode, instant_text
 from app.domain.errors import Conflict, NotFound, Refusal
-from app.services import clocks, jobs
+from app.services import jobs
 from app.services.access import Context, RaceLostError, Registry, Role, Scope, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember
 from app.services.jobs import Finished, Progress
@@ -76,7 +76,7 @@ async def _ask(ctx: Context, kind: str, asked: Mapping[str, Any], attempt: Attem
     if sandbox is None:
         raise NotFound("sandbox-not-found")
     await _require_possible(ctx, sandbox, kind, asked)
-    job, step = jobs.begin(ctx, read, kind, asked)
+    job, step = jobs.begin(ctx, read.real_now, kind, asked)
     here = held(sandboxes_table, sandbox_id=sandbox.sandbox_id, epoch=ctx.caller.epoch)
     steps = [step, *remember(ctx, read, attempt, status=ACCEPTED, answer={"job": str(job.job_id)})]
     if not await write(ctx.db, [here], steps):
@@ -88,8 +88,7 @@ async def _require_possible(ctx: Context, sandbox: Sandbox, kind: str, asked: Ma
     """Refuse now what the job would refuse later."""
     source = sandbox.world_id
     if kind == RESTORE:
-        if (await jobs.under_way(ctx, clocks.ADVANCE)).rows:  # it would go on in the restored world
-            raise Conflict("clock-advancing")
+        await jobs.require_arrived(ctx)  # or it would go on in the restored world
         source = (await _require_snapshot(ctx.db, sandbox.sandbox_id, UUID(asked["snapshot"]))).world_id
     else:
         await jobs.require_judged(ctx)

@@ -346,7 +346,7 @@ async def _job(house: House, client: AsyncClient, *, done: bool) -> str:
     registry = house.app.state.registry
     ctx = await (await context_of(registry, client.headers["authorization"].removeprefix("Bearer "))).reloaded()
     async with registry.db.transaction() as unit:
-        job, step = jobs.begin(ctx, await ctx.read(HERE, key=None), FORK, {})
+        job, step = jobs.begin(ctx, (await ctx.read(HERE, key=None)).real_now, FORK, {})
         kept = (
             {"state": "done", "result": {}}
             if done

@@ -3,7 +3,7 @@
 import pytest
 from httpx2 import AsyncClient, Response
 
-from app.services import judging
+from app.services import policies
 from app.worker import loop as worker
 from tests.api.bodies import DOCUMENT, MOSCOW_AIR, VISA, Body, declaration, entering, policy
 from tests.api.conftest import START, House, NewColleague, NewTester
@@ -330,14 +330,14 @@ async def test_rules_for_very_many_cards_are_answered_with_a_job(
 ) -> None:
     entered = [await enter(client, f"FA000000{number}") for number in range(3)]
     await install(client, policy())
-    monkeypatch.setattr(judging, "_CARDS_AT_ONCE", 2)
+    monkeypatch.setattr(policies, "_CARDS_AT_ONCE", 2)
     answer = await client.patch("/v1/sandboxes/current", json={"policy": "thirty-days"})
     told = await judged(house, client, answer)
     monkeypatch.undo()
     again = (await client.patch("/v1/sandboxes/current", json={"policy": "thirty-days"})).json()
     assert told == again | {"cards_changed": 3}
     assert {(await shown(client, one))["last_lawful_day"] for one in entered} == {"2026-12-30"}
-    monkeypatch.setattr(judging, "_CARDS_AT_ONCE", 2)
+    monkeypatch.setattr(policies, "_CARDS_AT_ONCE", 2)
     later = changed(policy(version=2), LIMIT + "/max_days", 20)
     told = await judged(house, client, await client.put("/v1/policies/thirty-days", json=later))
     monkeypatch.undo()

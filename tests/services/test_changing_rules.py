@@ -2,20 +2,34 @@
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from app.db.tables import salts
+from app.db.tables import salts, sandboxes
 from app.domain.border import Decision
 from app.domain.card import Basis, Purpose, State, VisaKind
+from app.domain.clock import Mode
 from app.domain.errors import Refusal
 from app.domain.identity import DocumentKind
-from app.services import border, cards, policies, stays
+from app.services import announcing, border, cards, clocks, policies, stays
 from app.services.access import Context
 from app.services.stays import Rules
-from tests.builders import application, context_of, crossing_at, entry_at, once, passport, visa_fields
+from tests.builders import (
+    DEMO_START,
+    advance,
+    application,
+    context_of,
+    crossing_at,
+    entry_at,
+    once,
+    passport,
+    utc,
+    visa_fields,
+)
+from tests.services.test_announcing import announced
 from tests.services.test_policies import SAUDI_DRAFT, issued, only, put_in_force, ru, shown
 
 
@@ -101,3 +115,51 @@ async def test_a_forgotten_holders_card_is_not_compared(ctx: Context) -> None:
     rules = Rules(policy_id="ru")
     [one] = [one async for page in await stays.compare_cards(ctx, (rules, rules)) for one in page]
     assert (one.a, one.b) == (None, None)
+
+
+def reminding(days: int, version: int = 1, name: str = "house") -> dict[str, Any]:
+    """Rules by which one is reminded so many days before the end."""
+    return ru(version, name=name) | {"reminders": [{"of": "stay", "days": days, "source": "a test", "sure": "I"}]}
+
+
+async def test_a_worker_that_knows_the_rules_of_before_writes_nothing_down_by_them(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put_in_force(ctx, reminding(10))
+    ctx = await context_of(ctx.registry, ctx.key)
+    monkeypatch.setattr(announcing, "_BATCH", {"postgresql": 2, "sqlite": 2})
+    for serial in range(3):
+        await cards.issue(ctx, application(f"FA000000{serial}", entry=entry_at()), once())
+    place, left = announcing._place, 3  # noqa: SLF001  the moment between two batches
+
+    async def placing(then: Context) -> bool:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            await policies.install(ctx, "house", reminding(5, 2))
+        return await place(then)
+
+    monkeypatch.setattr(announcing, "_place", placing)
+    await announcing.catch_up(ctx)
+    await advance(await context_of(ctx.registry, ctx.key), DEMO_START + timedelta(days=365))
+    told = await announced(await context_of(ctx.registry, ctx.key))
+    assert [reason for kind, _, reason, _ in told if kind == "stay.ending"] == 3 * ["5"]
+
+
+@pytest.mark.parametrize("looks", [True, False])
+async def test_what_fell_due_before_the_rules_changed_is_announced_whoever_has_looked(
+    ctx: Context, *, looks: bool
+) -> None:
+    await put_in_force(ctx, reminding(80))
+    ctx = await context_of(ctx.registry, ctx.key)
+    await cards.issue(ctx, application(entry=entry_at()), once())
+    await clocks.set_clock(await context_of(ctx.registry, ctx.key), mode=Mode.RUNNING, at=None, speed=1, attempt=once())
+    box = sandboxes.c
+    gone_on = update(sandboxes).where(box.sandbox_id == ctx.caller.sandbox_id)
+    await ctx.db.run(gone_on.values(anchor_sim=DEMO_START + timedelta(days=14), epoch=box.epoch + 1))
+    if looks:
+        await announcing.catch_up(await context_of(ctx.registry, ctx.key))
+    await policies.choose(await context_of(ctx.registry, ctx.key), "schengen", None)
+    told = [(kind, reason, at) for kind, _, reason, at in await announced(await context_of(ctx.registry, ctx.key))]
+    assert ("stay.ending", "80", utc("2026-12-10 21:00")) in told
+    assert "deadline.missed" in {kind for kind, *_ in told}

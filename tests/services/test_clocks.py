@@ -1,6 +1,7 @@
 import asyncio
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -268,3 +269,44 @@ async def test_of_large_moves_asked_for_at_once_one_is_made(ctx: Context) -> Non
     assert len(refused) == len(results) - 1
     listed = await jobs.listing(await ctx.reloaded(), after=None, limit=10)
     assert [one.kind for one in listed.items] == [clocks.ADVANCE]
+
+
+@pytest.mark.usefixtures("everything_is_large")
+async def test_a_move_that_is_cancelled_moves_nothing(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    await cards.issue(ctx, application(), once())
+    job = await asked(ctx, by=timedelta(days=3650))
+    store = clocks._store  # noqa: SLF001  the moment before it moves
+
+    async def cancelled_just_before(*args: Any, **named: Any) -> None:  # noqa: ANN401  as they are
+        monkeypatch.setattr(clocks, "_store", store)
+        await jobs.cancel(await ctx.reloaded(), job.job_id)
+        await store(*args, **named)
+
+    monkeypatch.setattr(clocks, "_store", cancelled_just_before)
+    assert (await over(ctx, job)).state is JobState.CANCELLED
+    assert (await clocks.show(await ctx.reloaded())) == clocks.Time(now=DEMO_START, mode=Mode.FROZEN, speed=1)
+
+
+async def test_a_move_to_the_next_instant_is_large_where_very_much_falls_due_then(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clocks, "_DUES_AT_ONCE", 2)
+    for serial in range(3):
+        await cards.issue(ctx, application(f"FA000000{serial}"), once())
+    job = await over(ctx, await asked(ctx))
+    assert (job.state, job.done, job.total) == (JobState.DONE, 3, 3)
+
+
+@pytest.mark.usefixtures("everything_is_large")
+async def test_the_sandbox_says_as_its_clock_does_that_it_is_advancing(ctx: Context) -> None:
+    await cards.issue(ctx, application(), once())
+
+    async def states() -> list[object]:
+        now = await ctx.reloaded()
+        sandbox = services_sandboxes.current_answer(await services_sandboxes.current(now))
+        return [(await clocks.show(now)).as_answer()["state"], sandbox["clock"]["state"]]
+
+    job = await asked(ctx, by=timedelta(days=30))
+    assert await states() == ["advancing", "advancing"]
+    await over(ctx, job)
+    assert await states() == ["ready", "ready"]

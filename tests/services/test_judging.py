@@ -22,6 +22,7 @@ from app.services import announcing, cards, clocks, judging, policies, sandboxes
 from app.services import jobs as services
 from app.services.access import Context
 from app.services.jobs import CancelledError, Progress
+from app.services.recording import store
 from app.worker import loop
 from tests.builders import advance, application, context_of, entry_at, once, utc
 from tests.services.test_announcing import announced
@@ -45,7 +46,7 @@ async def inside(ctx: Context) -> Context:
 def many_are_three(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a job judge more than three cards, and tell of each."""
     with monkeypatch.context() as patched:
-        patched.setattr(judging, "_CARDS_AT_ONCE", 3)
+        patched.setattr(policies, "_CARDS_AT_ONCE", 3)
         patched.setattr(judging, "_TOLD_EVERY", 1)
         yield
 
@@ -231,3 +232,68 @@ async def test_while_a_clock_runs_on_nothing_is_announced_by_the_rules_of_before
     told = [(kind, at) for kind, _, _, at in (await announced(await now(inside)))[len(before) :]]
     assert [kind for kind, _ in told].count("stay.ended") == 5
     assert all(at > utc("2027-03-10 00:00") for _, at in told)
+
+
+@pytest.fixture
+async def few(ctx: Context) -> Context:
+    """Three inside, who are judged while the client waits."""
+    for number in range(3):
+        await cards.issue(ctx, application(f"FA000000{number}", entry=entry_at()), once())
+    await policies.install(ctx, "shorter", ru(max_days=30, name="shorter"))
+    return await ctx.reloaded()
+
+
+async def test_few_cards_are_judged_by_the_next_worker_where_the_process_has_died(
+    few: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 2
+
+    async def dying(*args: Any, **named: Any) -> None:  # noqa: ANN401  as they are
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise DiedError
+        await store(*args, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(judging, "store", dying)
+        with pytest.raises(DiedError):
+            await policies.choose(few, "shorter", None)
+    assert len(await last_days(few)) == 2
+    (job,) = (await services.listing(await now(few), after=None, limit=10)).items
+    expired = update(jobs_table).where(jobs_table.c.job_id == job.job_id)
+    await few.db.run(expired.values(leased_until=await rows.real_now(few.db)))
+    job = await over(few, job)
+    assert (job.state, job.attempts) == (JobState.DONE, 2)
+    assert await last_days(few) == {SHORTER}
+
+
+async def test_nothing_is_moved_nor_copied_while_few_cards_are_judged(
+    few: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = list[str]()
+
+    async def meanwhile(*args: Any, **named: Any) -> None:  # noqa: ANN401  as they are
+        there = await now(few)
+        for ask in (worlds.fork(there, None, "f", once()), advance(there, utc("2027-01-01 00:00"))):
+            with pytest.raises(Conflict) as refusal:
+                await ask
+            refused.append(refusal.value.code)
+        await store(*args, **named)
+
+    monkeypatch.setattr(judging, "store", meanwhile)
+    change = await policies.choose(few, "shorter", None)
+    assert (change.job, change.cards_changed) == (None, 3)
+    assert set(refused) == {"cards-being-judged"}
+
+
+async def test_rules_are_not_changed_while_a_large_move_is_announced(
+    few: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clocks, "_DUES_AT_ONCE", 0)
+    move = await clocks.advance(few, clocks.Target(by=timedelta(days=365)), once())
+    assert isinstance(move, tuple)
+    with pytest.raises(Conflict, match="clock-advancing"):
+        await policies.choose(await now(few), "shorter", None)
+    await over(few, move[0])
+    assert (await policies.choose(await now(few), "shorter", None)).job is None
