@@ -1,31 +1,28 @@
 """Exports: whole lists as files, line by line, as of the instant at which they began."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Annotated, Any, Literal
+from collections.abc import AsyncGenerator, Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import from_json, to_json
 
-from app.api import render, tables
+from app.api import files
 from app.api.cards import CardFilters
 from app.api.events import EventOut
+from app.api.files import Form
 from app.api.operations import Audience, operation
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
-from app.api.shapes import CardOut, ListedCardOut, ListedWithHolderOut, Told
+from app.api.shapes import ListedWithHolderOut, Told
 from app.api.streams import NDJSON, Ndjson, Patient, begun
 from app.domain.events import FactKind
-from app.services import events as feed
-from app.services import exports, portable
 from app.services.access import Scope
 
 router = APIRouter(prefix="/v1/exports", route_class=ScopedRoute)
 
-_CSV = "text/csv; charset=utf-8"
+_MEDIA: Mapping[Form, str] = {Form.NDJSON: NDJSON, Form.CSV: "text/csv; charset=utf-8"}
 _Format = Annotated[
-    Literal["ndjson", "csv"],
+    Form,
     Field(description="A JSON object in each line; or a table, whose columns are named by the members of that object."),
 ]
 
@@ -33,7 +30,7 @@ _Format = Annotated[
 class CardExportAsked(CardFilters):
     """Which cards, and how they are written."""
 
-    format: _Format = "ndjson"
+    format: _Format = Form.NDJSON
 
 
 class EventExportAsked(BaseModel):
@@ -42,7 +39,7 @@ class EventExportAsked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     types: list[FactKind] = Field([], description="Only events of these types; all, when absent.")
-    format: _Format = "ndjson"
+    format: _Format = Form.NDJSON
 
 
 class WorldLineOut(Told):
@@ -69,62 +66,34 @@ def _export(name: str, summary: str, line: type[BaseModel], *scopes: Scope, tabl
     answer = declared["responses"][200]
     answer["description"] = "Sent piece by piece. What is cut off, by whomever, ends without its last chunk."
     if table:
-        answer["content"] = {_CSV.partition(";")[0]: {"schema": {"type": "string"}}}
+        answer["content"] = {"text/csv": {"schema": {"type": "string"}}}
     return declared
 
 
-async def _file(
-    name: str, pages: AsyncGenerator[list[bytes]], form: Literal["ndjson", "csv"], line: type[BaseModel]
-) -> Patient:
-    if form == "ndjson":
-        return _answer(f"{name}.ndjson", await begun(_lines(pages)), NDJSON)
-    return _answer(f"{name}.csv", await begun(_table(pages, tables.columns_of(line))), _CSV)
-
-
-def _answer(name: str, pieces: AsyncGenerator[bytes], media: str) -> Patient:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Patient(pieces, headers=headers, media_type=media)
-
-
-async def _lines(pages: AsyncGenerator[list[bytes]]) -> AsyncGenerator[bytes]:
-    async with aclosing(pages):
-        async for page in pages:
-            yield b"".join(line + b"\n" for line in page)
-
-
-async def _table(pages: AsyncGenerator[list[bytes]], columns: list[str]) -> AsyncGenerator[bytes]:
-    head = tables.written([columns])
-    async with aclosing(pages):
-        async for page in pages:
-            yield head + tables.written(tables.row(columns, from_json(line)) for line in page)
-            head = b""
+def _answer(name: str, pieces: AsyncGenerator[bytes], form: Form = Form.NDJSON) -> Patient:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "no-store"}
+    return Patient(pieces, headers=headers, media_type=_MEDIA[form])
 
 
 @router.get("/cards", **_export("exportCards", "Export cards, the newest declaration first", ListedWithHolderOut))
 async def cards(request: Request, asked: Annotated[CardExportAsked, Query()]) -> Patient:
     """No personal data, unless asked for with the scope `cards:search`. Filters and lines are those of `listCards`."""
-    ctx, language, personal = context(request), language_of(request), asked.include is not None
-    pages = exports.cards(ctx, filters=asked.domain(), status=asked.status, personal=personal)
-
-    async def rendered() -> AsyncGenerator[list[bytes]]:
-        async with aclosing(pages):
-            async for page in pages:
-                yield [render.card(shown, language) for shown in page]
-
-    return await _file("cards", rendered(), asked.format, CardOut if personal else ListedCardOut)
+    pieces = files.cards(
+        context(request),
+        filters=asked.domain(),
+        status=asked.status,
+        personal=asked.include is not None,
+        form=asked.format,
+        language=language_of(request),
+    )
+    return _answer("cards", await begun(pieces), asked.format)
 
 
 @router.get("/events", **_export("exportEvents", "Export the feed of events", EventOut))
 async def events(request: Request, asked: Annotated[EventExportAsked, Query()]) -> Patient:
     """Every event in its order, from the first one on."""
-    pages = exports.events(context(request), kinds=frozenset(asked.types))
-
-    async def rendered() -> AsyncGenerator[list[bytes]]:
-        async with aclosing(pages):
-            async for ctx, page in pages:
-                yield [to_json(feed.cloud_event(ctx, row)) for row in page]
-
-    return await _file("events", rendered(), asked.format, EventOut)
+    pieces = files.events(context(request), kinds=frozenset(asked.types), form=asked.format)
+    return _answer("events", await begun(pieces), asked.format)
 
 
 @router.get(
@@ -143,4 +112,4 @@ async def world(request: Request) -> Patient:
     Sent to `POST /v1/imports?kind=world` of an empty sandbox it makes the same world: numbers, facts, versions, places
     in the feed, what is due. The sandbox stands at the instant of the export then, by its rules.
     """
-    return _answer("world.ndjson", await begun(_lines(portable.world(context(request)))), NDJSON)
+    return _answer("world", await begun(files.world(context(request))))
