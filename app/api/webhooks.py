@@ -141,8 +141,8 @@ async def create(request: Request, body: Annotated[WebhookIn, Body(openapi_examp
     the feed and arrive in no promised order: `position` tells it.
 
     What fails is tried again after 5 seconds, 5 and 30 minutes, 2, 5, 10, 14, 20 and 24 hours, a fifth sooner or
-    later; `Retry-After` of 429 and 503 is kept to, up to a day. 410 disables the endpoint, and so do five days of
-    nothing but failures. Redirects are failures.
+    later; `Retry-After` of 429 and 503 is kept to, up to a day. 410 disables the endpoint, and so do five days in
+    which it was tried again and again and did nothing but fail. Redirects are failures.
     """
     made = await webhooks.create(
         context(request),

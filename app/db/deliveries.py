@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     func,
@@ -209,7 +210,15 @@ _WORKS = update(webhooks).where(_AT, webhooks.c.failing_since.is_not(None)).valu
 _FAILS = (
     update(webhooks)
     .where(_AT)
-    .values(failing_since=func.coalesce(webhooks.c.failing_since, _REAL, type_=Instant()))
+    .values(
+        # one that nothing was sent to for long may have worked meanwhile: what it did before does not count
+        failing_since=func.coalesce(
+            case((webhooks.c.failed_at >= bindparam("unbroken_from", type_=Instant()), webhooks.c.failing_since)),
+            _REAL,
+            type_=Instant(),
+        ),
+        failed_at=_REAL,
+    )
     .returning(webhooks.c.failing_since)
 )
 _DISABLE = (
@@ -254,12 +263,12 @@ async def works(unit: Session, webhook_id: UUID, url: str) -> None:
     await unit.run(_WORKS, of_webhook_id=webhook_id, of_url=url)
 
 
-async def fails(unit: Session, webhook_id: UUID, url: str, *, real: datetime) -> datetime | None:
-    """Note that an endpoint failed, and tell since when it has done nothing else.
+async def fails(unit: Session, webhook_id: UUID, url: str, *, real: datetime, pause: timedelta) -> datetime | None:
+    """Note that an endpoint failed, and tell since when it has done nothing else, without a longer pause between tries.
 
     None when it has gone, or has another address by now.
     """
-    row = await unit.one(_FAILS, of_webhook_id=webhook_id, of_url=url, real=real)
+    row = await unit.one(_FAILS, of_webhook_id=webhook_id, of_url=url, real=real, unbroken_from=real - pause)
     return row["failing_since"] if row else None
 
 

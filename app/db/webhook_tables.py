@@ -32,6 +32,7 @@ webhooks = Table(
     Column("secrets", LargeBinary, nullable=False, comment="sealed under the master key"),
     Column("position", BigInteger, nullable=False, comment="of the last event with a delivery"),
     Column("failing_since", Instant, comment="the first failure after the last success"),
+    Column("failed_at", Instant, comment="the latest failure; when that was long ago they count anew"),
     Column("created_at", Instant, nullable=False),
     CheckConstraint("state IN ('active', 'disabled')", name="state"),
     Index("ix_webhooks_sandbox_id", "sandbox_id", "webhook_id"),  # list, count; move along with the sandbox

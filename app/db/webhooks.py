@@ -132,6 +132,7 @@ async def add(unit: Session, webhook: Webhook, secrets: bytes, *, sandbox_id: UU
         disabled_reason=None,
         secrets=secrets,
         failing_since=None,
+        failed_at=None,
         created_at=webhook.created_at,
     )
 

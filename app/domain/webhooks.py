@@ -117,12 +117,17 @@ class Pace:
     timeout: timedelta = timedelta(seconds=15)
     """Of a try, in all; well within the lease."""
     patience: timedelta = timedelta(days=5)
-    """How long an endpoint may do nothing but fail."""
+    """How long an endpoint may do nothing but fail, while tries go on."""
 
     @property
     def longest(self) -> timedelta:
         """How long a delivery may stay pending, at most, where the endpoint asks for one delay after the other."""
         return sum(self.table, timedelta(0)) * (1 + _JITTER)
+
+    @property
+    def longest_pause(self) -> timedelta:
+        """How long there may be nothing between two tries while something is pending; a lease for whoever sends it."""
+        return max(self.table) * (1 + _JITTER) + self.lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +157,7 @@ def after(attempt: Attempt, *, tries: int, since: datetime, pace: Pace, roll: fl
 
 
 def disabled_by(attempt: Attempt, *, failing_since: datetime, pace: Pace) -> DisabledReason | None:
-    """Tell whether a failed try is the last straw for its endpoint, which has failed ever since an instant."""
+    """Tell whether a failed try is the last straw for its endpoint, whose tries have all failed since an instant."""
     if attempt.gone:
         return DisabledReason.GONE
     return DisabledReason.FAILING if attempt.ended_at - failing_since >= pace.patience else None

@@ -181,7 +181,9 @@ async def settle(registry: Registry, message: Message, attempt: Attempt, pace: P
         if attempt.succeeded:
             await rows.works(unit, claim.webhook_id, message.url)
         else:
-            failing_since = await rows.fails(unit, claim.webhook_id, message.url, real=attempt.ended_at)
+            failing_since = await rows.fails(
+                unit, claim.webhook_id, message.url, real=attempt.ended_at, pause=pace.longest_pause
+            )
             reason = failing_since and disabled_by(attempt, failing_since=failing_since, pace=pace)
             if reason:
                 await rows.disable(unit, claim.webhook_id, reason)

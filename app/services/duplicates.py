@@ -20,7 +20,7 @@ async def told_of(ctx: Context, card: Card) -> list[Row]:
     replaces: str | None = card.replaces
     while replaces:
         original = (await ctx.read(journal.OF_CARD, number=replaces, version=LATEST)).rows
-        replaces, told = original[0]["plain"].get("replaces"), _joined(original, told)
+        replaces, told = original[0]["plain"].get("replaces"), joined(original, told)
     return told
 
 
@@ -31,11 +31,14 @@ async def told_until(ctx: Context, told: Sequence[Row], as_of: datetime) -> Sequ
         return told
     number: Any = replaced["plain"]["replaced_by"]
     duplicate = (await ctx.read(journal.OF_CARD, number=number, version=LATEST)).rows
-    return _joined(told, await told_until(ctx, duplicate, as_of))
+    return joined(told, await told_until(ctx, duplicate, as_of))
 
 
-def _joined(original: Sequence[Row], duplicate: Sequence[Row]) -> list[Row]:
-    """Leave out that the one took the place of the other; versions are those of the original."""
+def joined(original: Sequence[Row], duplicate: Sequence[Row]) -> list[Row]:
+    """Join the facts of both, but for those that tell that the one took the other's place; versions are the original's.
+
+    What corrects a fact of the original, be it told of the duplicate, finds it there.
+    """
     before = [row for row in original if row["kind"] != FactKind.REPLACED]
     return [*before, *({**row, "plain": _unversioned(row)} for row in duplicate[1:])]
 

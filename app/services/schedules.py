@@ -5,7 +5,7 @@ untrue is withdrawn, and made again where it turns out to be true after all.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.domain.events import ANNOUNCEMENTS, Fact, FactKind, Source
 from app.domain.history import card_of_past, past, replay
 from app.policies.working_days import working_days
 from app.services.access import REGISTRY, Context
+from app.services.duplicates import joined
 from app.services.holders import rough_traveller_of
 from app.services.recording import fact_steps
 
@@ -148,7 +149,7 @@ async def _think(
         wanted = _dues(ctx, schedule.row, then, done)
         schedule.plan(wanted, then, known_at)
     if doubted := schedule.doubted(told, wanted):
-        _take_back(ctx, schedule, facts or await _facts(ctx, unit, card.number), told, doubted)
+        _take_back(ctx, schedule, await _facts_of_stay(ctx, unit, card.number), told, doubted)
 
 
 def _take_back(
@@ -220,6 +221,14 @@ async def _facts(ctx: Context, unit: Session, number: str) -> list[Row]:
     return [row for row in told if row["found"] is not None and row["kind"] not in ANNOUNCEMENTS]
 
 
+async def _facts_of_stay(ctx: Context, unit: Session, number: str) -> list[Row]:
+    """Read the facts of a card and of its originals before it: what is corrected may have been told of any of them."""
+    told = await _facts(ctx, unit, number)
+    while replaces := told[0]["plain"].get("replaces"):
+        told = joined(await _facts(ctx, unit, replaces), told)
+    return told
+
+
 def _steps(facts: Sequence[Row], told: Sequence[Row]) -> Iterable[tuple[datetime, Card, dict[DutyKind, date]]]:
     """Give the card as it was after each instant at which something was told of it."""
     for known_at in sorted({one["recorded_at"] for one in told}):
@@ -250,25 +259,15 @@ async def _think_of_originals(
     while card.replaces is not None:
         if not any(one["occurred_at"] < card.declared_at or _untrue_after(one) or one["corrects"] for one in told):
             return
-        facts = facts or await _facts(ctx, unit, card.number)
+        facts = facts or await _facts_of_stay(ctx, unit, card.number)
         if card.replaces not in schedules:
             schedules |= await _load(ctx, unit, [card.replaces])
-        original = schedules[card.replaces]
-        own = await _facts(ctx, unit, card.replaces)
-        told = [_carried_back(one, facts[0], own[0]) for one in told]
-        until, after = card.declared_at, [_carried_back(one, facts[0], own[0]) for one in facts[1:]]
-        facts = [*(one for one in own if one["kind"] != FactKind.REPLACED), *after]
-        card = replay(one["plain"] for one in facts)
+        original, until = schedules[card.replaces], card.declared_at
+        whole = replay(one["plain"] for one in facts)
+        card = replace(whole, replaces=original.card.replaces, declared_at=original.card.declared_at)
         wanted = {key: due for key, due in _dues(ctx, original.row, card, _met(facts)).items() if due.at <= until}
         original.plan(wanted, card, _known_at(told))
         _take_back(ctx, original, facts, told, original.doubted(told, wanted))
-
-
-def _carried_back(one: Row, first: Row, original: Row) -> Row:
-    """Let what corrects the first fact of a duplicate, which says again what was so, correct the original's."""
-    if one["corrects"] != first["fact_id"]:
-        return one
-    return {**one, "corrects": original["fact_id"], "occurred_at": original["occurred_at"]}
 
 
 # Withdrawn -----------------------------------------------------------------------------------------------------------

@@ -149,6 +149,14 @@ def test_an_endpoint_is_disabled_after_five_days_of_failures(status: int | None,
     assert disabled_by(answered(status), failing_since=since, pace=PACE) == expected
 
 
+@given(st.integers(0, 9), ROLLS, st.none() | st.integers(0, 10**9).map(str))
+def test_while_something_is_pending_no_pause_is_longer_than_the_longest(
+    tries: int, roll: float, retry_after: str | None
+) -> None:
+    standing = after_try(answered(503, retry_after=retry_after), tries=tries, roll=roll)
+    assert standing.next_at is None or standing.next_at - AT <= PACE.longest_pause
+
+
 def test_an_endpoint_that_is_gone_is_disabled_at_once() -> None:
     assert disabled_by(answered(410), failing_since=AT, pace=PACE) == DisabledReason.GONE
 

@@ -303,6 +303,32 @@ async def test_several_workers_forget_in_batches_and_none_is_in_anothers_way(
     assert await kept(ctx, hook) == [new]
 
 
+# Given up ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        ([0, 6], EndpointState.ACTIVE),
+        ([0, 6, 7, 8], EndpointState.ACTIVE),
+        ([0, 1, 2, 3, 4], EndpointState.ACTIVE),
+        ([0, 1, 2, 3, 4, 5], EndpointState.DISABLED),
+        ([0, 6, 7, 8, 9, 10, 11], EndpointState.DISABLED),
+    ],
+)
+async def test_an_endpoint_is_disabled_by_days_of_failures_not_by_days_without_a_try(
+    ctx: Context, days: list[int], expected: EndpointState
+) -> None:
+    hook = await hooked(ctx)
+    await webhooks.test(ctx, hook.webhook.webhook_id)
+    (message,) = await deliveries.claim(ctx.registry, hook.webhook.webhook_id, limit=1, lease=timedelta(seconds=9))
+    for day in days:
+        assert (await webhooks.show(ctx, hook.webhook.webhook_id)).state is EndpointState.ACTIVE
+        failed = Tried(at=message.at + timedelta(days=day), status=500, error=None, took_ms=5)
+        await deliveries.settle(ctx.registry, message, failed, Pace())
+    assert (await webhooks.show(ctx, hook.webhook.webhook_id)).state is expected
+
+
 # Another world -------------------------------------------------------------------------------------------------------
 
 

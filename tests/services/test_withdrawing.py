@@ -28,6 +28,8 @@ REMINDERS = [{"of": "stay", "days": 1, "source": "a test", "sure": "I"}]
 TOGETHER = only({"kind": "rolling", "max_days": 90, "window_days": 180}, reminders=REMINDERS)
 """The days on all cards of a person are counted together."""
 
+EVERYTHING = [kind.value for kind in ANNOUNCEMENTS]
+
 
 async def now(ctx: Context) -> Context:
     return await context_of(ctx.registry, ctx.key)
@@ -109,8 +111,7 @@ async def test_an_entry_that_is_corrected_to_later_withdraws_what_was_due_before
     await advance(ctx, utc("2027-03-20 10:00"))
     assert await standing(ctx) == [(made.number, THE_END)]
     await truly_entered(ctx, made.number, "2027-03-15 10:00")
-    everything = [kind.value for kind in ANNOUNCEMENTS]
-    assert [at for _, at in await standing(ctx, everything) if at < utc("2027-03-15 10:00")] == []
+    assert [at for _, at in await standing(ctx, EVERYTHING) if at < utc("2027-03-15 10:00")] == []
 
 
 async def test_a_stay_that_comes_to_be_known_when_it_is_over_is_announced_as_ended_whoever_looked_when(
@@ -156,6 +157,30 @@ async def test_an_entry_that_is_corrected_on_a_duplicate_moves_the_end_that_was_
     assert await standing(ctx) == []
     await truly_entered(ctx, number, "2026-11-21 10:00")
     assert await standing(ctx) == [(made.number, utc("2027-02-18 21:00"))]
+
+
+async def _corrected(ctx: Context, lost_on: Sequence[str], entered: Sequence[str]) -> list[list[tuple[str, datetime]]]:
+    """Lose a card on some days, correct its entry afterwards; gives what stands before and after each correction."""
+    number = (await issued(ctx)).number
+    for day in lost_on:
+        await advance(ctx, utc(day))
+        number = await duplicated(ctx, number)
+    await advance(ctx, LATER)
+    found = [await standing(ctx, EVERYTHING)]
+    for at in entered:
+        await truly_entered(ctx, number, at)
+        found.append(await standing(ctx, EVERYTHING))
+    return found
+
+
+@pytest.mark.parametrize("lost_on", [["2026-12-04 06:00"], ["2026-12-04 06:00", "2027-01-20 06:00"]])
+async def test_an_entry_that_is_corrected_on_a_duplicate_leaves_standing_what_it_would_without_a_loss(
+    new_sandbox: NewContext, lost_on: Sequence[str]
+) -> None:
+    entered = ["2027-03-01 09:00", "2027-01-04 10:00", "2026-12-02 10:00"]
+    whole, parts = [await _corrected(await new_sandbox(), days, entered) for days in ([], lost_on)]
+    assert [sorted(at for _, at in one) for one in parts] == [sorted(at for _, at in one) for one in whole]
+    assert all(at > utc(entered[0]) for _, at in parts[1])
 
 
 async def test_what_happens_to_a_duplicate_afterwards_withdraws_nothing_of_its_original(ctx: Context) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +15,7 @@ from httpx2 import AsyncClient
 from rich.console import Console
 
 from app.db import schema
+from app.domain.events import ANNOUNCEMENTS
 from app.simulation.people import draw
 from tests.api.bodies import Body, declaration, entering
 from tests.api.conftest import START
@@ -22,13 +25,40 @@ from tests.worker.receiver import Receiver, receiving
 
 _KILLS = {"small": 3, "full": 40}
 _WRITERS = 4
+_WRITES_BETWEEN = 10
+"""Cards that are accepted after each kill, at least, before the next."""
+_SECONDS_BETWEEN = 60
+"""Until they are, at most."""
+_AT_MOMENTS = {
+    "/v1/cards": {HTTPStatus.CREATED, HTTPStatus.SERVICE_UNAVAILABLE},
+    # while another's move goes on as a job the clock is not moved
+    "/v1/clock/advance": {HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE},
+}
+"""What may be answered while processes are killed."""
 _PATIENCE = 180
 """Seconds for what killed workers had in hand: their lease of a minute, and a retry or two."""
 _OUT = Console(highlight=False, soft_wrap=True)
 
 
+@dataclass(slots=True)
+class _Written:
+    """What the server has answered: cards that it has accepted, and what it should not have said."""
+
+    cards: list[str] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)
+
+    async def goes_on(self) -> bool:
+        """Wait until more cards are accepted; False if they are not."""
+        enough = len(self.cards) + _WRITES_BETWEEN
+        for _ in range(_SECONDS_BETWEEN * 10):
+            if len(self.cards) >= enough:
+                return True
+            await asyncio.sleep(0.1)
+        return False
+
+
 def prove(scale: str) -> bool:
-    """Say what was sent, and whether every event arrived, and twice only under one identifier."""
+    """Say what was written and sent, whether it is all in the feed and arrived, and twice only under one identifier."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         url = f"{stack.enter_context(server())}/crashes"
@@ -51,8 +81,8 @@ async def _prove(serving: Served, workers: Workers, kills: int) -> bool:
     async with AsyncClient(base_url=serving.address, timeout=30) as client, receiving() as receiver:
         client.headers["Authorization"] = f"Bearer {(await client.post('/v1/sandboxes', json=body)).json()['key']}"
         secret = (await client.post("/v1/webhooks", json={"url": receiver.url})).json()["secret"]
-        began, stop = time.monotonic(), asyncio.Event()
-        writers = [asyncio.create_task(_write(client, place, stop)) for place in range(_WRITERS)]
+        began, stop, written, stuck = time.monotonic(), asyncio.Event(), _Written(), 0
+        writers = [asyncio.create_task(_write(client, place, stop, written)) for place in range(_WRITERS)]
         for kill in range(kills):
             await asyncio.sleep(0.3 + draw(1, "kill", kill, 10) / 10)
             if kill % 3 == 0:
@@ -60,6 +90,7 @@ async def _prove(serving: Served, workers: Workers, kills: int) -> bool:
                 await asyncio.to_thread(serving.start_again)
             else:
                 await asyncio.to_thread(workers.replace, kill % 2)
+            stuck += not await written.goes_on()
         stop.set()
         await asyncio.gather(*writers)
         events = await _feed(client)
@@ -68,20 +99,29 @@ async def _prove(serving: Served, workers: Workers, kills: int) -> bool:
             if wanted <= receiver.ids.keys():
                 break
             await asyncio.sleep(0.1)
-        return _told(events, receiver, secret, kills, time.monotonic() - began)
+        receiver.verified_by(secret)
+        _OUT.print(f"{kills} kills in {time.monotonic() - began:.0f} s, {stuck} of them with no writes afterwards")
+        return all([_accepted(events, written), _sent(events, receiver), not stuck])
 
 
-async def _write(client: AsyncClient, place: int, stop: asyncio.Event) -> None:
-    """Issue cards and wind the clock, as far as the server lets."""
+async def _write(client: AsyncClient, place: int, stop: asyncio.Event, written: _Written) -> None:
+    """Issue cards and wind the clock; nothing is answered while the server is dead."""
+
+    async def ask(path: str, body: Body) -> Body:
+        answer = await client.post(path, json=body)
+        if answer.status_code not in _AT_MOMENTS[path]:
+            written.strange.append(f"{path} {answer.status_code} {answer.text[:200]}")
+        return answer.json() if answer.is_success else {}
+
     serial = 0
     while not stop.is_set():
         serial += 1
         with suppress(httpx2.HTTPError):
             number = f"FA{place:02}{serial:05}"
-            body = entering(number, at=None) if serial % 2 else declaration(number, intended=None)
-            await client.post("/v1/cards", json=body)
+            made = await ask("/v1/cards", entering(number, at=None) if serial % 2 else declaration(number))
+            written.cards += [made["number"]] if made else []
             if serial % 5 == 0:
-                await client.post("/v1/clock/advance", json={"by": "P1D"})
+                await ask("/v1/clock/advance", {"by": "P1D"})
 
 
 async def _feed(client: AsyncClient) -> list[Body]:
@@ -91,14 +131,24 @@ async def _feed(client: AsyncClient) -> list[Body]:
     return found
 
 
-def _told(events: Sequence[Body], receiver: Receiver, secret: str, kills: int, seconds: float) -> bool:
-    receiver.verified_by(secret)
+def _accepted(events: Sequence[Body], written: _Written) -> bool:
+    """Say whether the feed tells of every card that was accepted, and time went on for them."""
+    lost = set(written.cards) - {one["subject"] for one in events if one["type"] in {"card.declared", "card.issued"}}
+    announced = sum(one["type"] in ANNOUNCEMENTS for one in events)
+    _OUT.print(f"{len(written.cards):,} cards accepted, {len(lost)} lost; {announced:,} announcements")
+    for one in written.strange[:10]:
+        _OUT.print(f"unexpected: {one}")
+    return announced > 0 and not lost and not written.strange
+
+
+def _sent(events: Sequence[Body], receiver: Receiver) -> bool:
+    """Say whether every event arrived, and nothing else."""
     ids = [one["id"] for one in events]
     gapless = [one["position"] for one in events] == list(range(1, len(events) + 1)) and len(set(ids)) == len(ids)
     lost, again = set(ids) - receiver.ids.keys(), receiver.ids.total() - len(receiver.ids)
     strange = receiver.ids.keys() - set(ids)
     _OUT.print(
-        f"{kills} kills in {seconds:.0f} s: {len(events):,} events{'' if gapless else ' WITH GAPS'}, {len(lost)} lost, "
+        f"{len(events):,} events{'' if gapless else ' WITH GAPS'}, {len(receiver.ids):,} delivered, {len(lost)} lost, "
         f"{again} delivered again under the same identifier, {len(strange)} unknown"
     )
-    return gapless and not lost and not strange
+    return bool(ids) and gapless and not lost and not strange

@@ -326,12 +326,13 @@ async def test_an_address_that_took_something_says_nothing_of_the_one_that_came_
     older, newer = "http://127.0.0.1:9/older", "http://127.0.0.1:9/newer"
     first, second = (utc(f"2026-12-0{day} 09:00") for day in (1, 2))
     webhook_id = (await hooked(ctx, newer)).webhook.webhook_id
+    day = timedelta(days=1)
     async with ctx.db.transaction() as unit:
-        assert await rows.fails(unit, webhook_id, newer, real=first) == first
+        assert await rows.fails(unit, webhook_id, newer, real=first, pause=day) == first
         await rows.works(unit, webhook_id, older)
-        assert await rows.fails(unit, webhook_id, newer, real=second) == first
+        assert await rows.fails(unit, webhook_id, newer, real=second, pause=day) == first
         await rows.works(unit, webhook_id, newer)
-        assert await rows.fails(unit, webhook_id, newer, real=second) == second
+        assert await rows.fails(unit, webhook_id, newer, real=second, pause=day) == second
 
 
 async def test_an_endpoint_that_does_nothing_but_fail_is_disabled(ctx: Context) -> None:
