@@ -117,7 +117,7 @@ async def _copy(world: World, first: int, last: int, plain_each: int) -> None:
                     records[table] += rows[table]
                 if index % plain_each == 0:
                     records[plain.TABLE].append(plain.row(rows["cards"][0], personal))
-            for table, each in records.items():
+            for table, each in ((table, each) for table, each in records.items() if each):
                 values = [list(one.values()) for one in each]
                 await connection.copy_records_to_table(table, records=values, columns=list(each[0]))
     await connection.close()
