@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak mutate bench bench-parts lock demo-reset openapi states calendar clean
+.PHONY: help run test check soak mutate bench bench-growth bench-parts lock demo-reset openapi states calendar clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -37,6 +37,9 @@ mutate: $(VENV)/.mutation ## Mutation testing of the rules of stay: are the test
 
 bench: $(VENV)/.dev $(VENV)/.rivals ## Measure beside bare routes, pgbench and rivals; report in build/bench; BENCH_SCALE=small
 	$(BIN)/python -m bench
+
+bench-growth: $(VENV)/.dev ## Measure as the registry grows to ten million cards; it wants 75 GB of TMPDIR
+	$(BIN)/python -m bench.growth
 
 bench-parts: $(VENV)/.dev ## Measure stays, comparisons, announcements, webhooks and imports
 	$(BIN)/python -m bench.stays

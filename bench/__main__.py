@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,13 +63,10 @@ class _Suite:
             return self.pgbench.run(operation, seconds=seconds)
         rate = min(_QUICKEST, 1_000 + 3 * self.rates.get((operation, name), _QUICKEST))
         asked = self.questions[name].ask(operation, int(seconds * rate), pages=self.pages[name])
-        told = load.run(
-            asked,
-            self.servers[name].address,
-            contestants.headers(self.world),
-            seconds=seconds,
-            once=operation.writes,
-        )
+        running = self.servers[name]
+        before = running.cpu_seconds()
+        told = load.run(asked, running.address, contestants.headers(self.world), seconds=seconds, once=operation.writes)
+        told = replace(told, cpu_us=1e6 * (running.cpu_seconds() - before) / (told.rate * seconds))
         self.rates[operation, name] = max(told.rate, self.rates.get((operation, name), 0))
         return told
 

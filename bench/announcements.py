@@ -1,4 +1,4 @@
-"""`make bench`: how fast what falls due is found, announced and read, in one process beside its PostgreSQL."""
+"""`make bench-parts`: how fast what falls due is found, announced and read, in one process beside its PostgreSQL."""
 
 import asyncio
 import os

@@ -44,18 +44,21 @@ async def _connection(asked: Iterator[bytes], host: str, port: int, until: float
     """Ask one question after the other; give the milliseconds that each took."""
     reader, writer = await asyncio.open_connection(host, port)
     times: list[float] = []
-    while (began := time.perf_counter()) < until:
-        request = next(asked, None)
-        if request is None:
-            raise SpoiltRoundError("the questions were too few: raise BENCH_CARDS")
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        status = int(head.split(b" ", 2)[1])
-        if status not in _OK:
-            raise SpoiltRoundError(f"{status} for {request.decode()}")
-        await _read_body(reader, head)
-        times.append(1000 * (time.perf_counter() - began))
-    writer.close()
+    try:
+        while (began := time.perf_counter()) < until:
+            request = next(asked, None)
+            if request is None:
+                raise SpoiltRoundError("the questions were too few: raise BENCH_CARDS")
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            status = int(head.split(b" ", 2)[1])
+            if status not in _OK:
+                raise SpoiltRoundError(f"{status} for {request.decode()}")
+            await _read_body(reader, head)
+            times.append(1000 * (time.perf_counter() - began))
+    finally:
+        writer.close()
+        await writer.wait_closed()
     return times
 
 

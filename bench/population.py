@@ -37,6 +37,7 @@ Record: TypeAlias = dict[str, Any]
 _SEED = 7
 _DAYS = 120
 _STAY_DAYS = 14
+_LATELY = 25
 _ONCE = Attempt(key=None, operation="bench", body=b"")
 _OF_CARD = {
     "travellers": "JOIN cards USING (world_id, traveller_id)",
@@ -63,6 +64,12 @@ class Template:
     def card(self) -> Record:
         """The row of the card itself."""
         return self.rows["cards"][0]
+
+    def brief(self) -> "Template":
+        """Leave out all facts but that of its making, and what falls due: half of what a card takes."""
+        made = min(fact["fact_id"] for fact in self.rows["facts"])
+        kept = {name: [row for row in self.rows[name] if row["fact_id"] == made] for name in ("facts", "feed")}
+        return replace(self, rows={**self.rows, **kept, "dues": ()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +118,7 @@ async def found(url: str, count: int = 200) -> World:
                 wish = people.application(person, intended_from=on, entry=entry)
                 shown = await cards.issue(today, wish, _ONCE)
                 personal[shown.card.number] = particulars.read(shown.personal or b"")
-                if index % 10 == 9:  # noqa: PLR2004  one in ten has left
+                if _left(index):
                     leaving[min(day + _STAY_DAYS, _DAYS)].append(shown.card.number)
         today = await ctx.reloaded()
         await announcing.place_all(today)
@@ -131,8 +138,15 @@ def _declared(index: int) -> bool:
 
 
 def _day_of(index: int) -> int:
-    """Declare on the last day, so that nothing has lapsed; let others come on any day before."""
-    return _DAYS if _declared(index) else draw(_SEED, "day", index, _DAYS - _STAY_DAYS)
+    """Declare on the last day, so that nothing has lapsed; most who are inside came lately, a few stay too long."""
+    if _declared(index):
+        return _DAYS
+    came_lately = not _left(index) and draw(_SEED, "lately", index, 10)
+    return _DAYS - 1 - draw(_SEED, "day", index, _LATELY) if came_lately else draw(_SEED, "day", index, _DAYS - _LATELY)
+
+
+def _left(index: int) -> bool:
+    return index % 10 == 9  # noqa: PLR2004  one in ten
 
 
 async def _read_back(world: World, personal: Mapping[str, Particulars]) -> World:

@@ -87,13 +87,14 @@ class Run:
         yield (
             f"{own['processor']}, {own['cores']} cores, {own['memory_gb']} GB, {own['system']}; {scale.cards:,} cards, "
             f"{CONNECTIONS} connections, medians of {scale.rounds} interleaved rounds of {scale.seconds} s. Load, "
-            "servers and database on the same machine. *Ratio*: to the bare route in the same round, the median."
+            "servers and database on the same machine. *Ratio*: to the bare route in the same round, the median. "
+            "*CPU*: what a request costs the server's own processes; the database comes on top."
         )
         for operation in Operation:
             if names := [name for one, name in self.rounds if one is operation]:
                 yield from ("", f"## {operation.name}: {operation.value}", "")
-                yield "| | a second | spread | ratio | p50, ms | p99, ms |"
-                yield "|---|--:|--:|--:|--:|--:|"
+                yield "| | a second | spread | ratio | p50, ms | p99, ms | CPU, µs |"
+                yield "|---|--:|--:|--:|--:|--:|--:|"
                 yield from (self._line(operation, name) for name in names)
         yield from ("", "## Targets", "", "| target | reached | |", "|---|--:|---|")
         for what, reached, met in self._targets():
@@ -107,7 +108,8 @@ class Run:
         told, ratio = summary(rounds), self._ratio(operation, name, "bare")
         return (
             f"| {self.titles[name]} | {told.rate:,.0f} | {spread(rounds):.0%} | "
-            f"{'' if ratio is None else f'{ratio:.2f}'} | {told.p50_ms:.1f} | {told.p99_ms:.1f} |"
+            f"{'' if ratio is None else f'{ratio:.2f}'} | {told.p50_ms:.1f} | {told.p99_ms:.1f} | "
+            f"{'' if told.cpu_us is None else f'{told.cpu_us:,.0f}'} |"
         )
 
     def _ratio(self, operation: Operation, name: str, other: str) -> float | None:

@@ -15,7 +15,7 @@ class Scale:
 
 
 _SCALES = {
-    "full": Scale(name="full", cards=1_000_000, rounds=5, seconds=4),
+    "full": Scale(name="full", cards=1_000_000, rounds=5, seconds=3),
     "small": Scale(name="small", cards=12_000, rounds=2, seconds=1),
 }
 

@@ -1,4 +1,4 @@
-"""`make bench`: how long a calculation takes in process, and a comparison of every open card over HTTP."""
+"""`make bench-parts`: how long a calculation takes in process, and a comparison of every open card over HTTP."""
 
 import asyncio
 import os
