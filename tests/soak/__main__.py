@@ -4,10 +4,10 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.soak import crashes, stays
+from tests.soak import crashes, stays, worlds
 
 SCALES = ("small", "full")
-PROOFS: tuple[Callable[[str], bool], ...] = (stays.prove, crashes.prove)
+PROOFS: tuple[Callable[[str], bool], ...] = (stays.prove, worlds.prove, crashes.prove)
 
 
 def main() -> int:
