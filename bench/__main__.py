@@ -67,6 +67,7 @@ class _Suite:
         before = running.cpu_seconds()
         told = load.run(asked, running.address, contestants.headers(self.world), seconds=seconds, once=operation.writes)
         told = replace(told, cpu_us=1e6 * (running.cpu_seconds() - before) / (told.rate * seconds))
+        running.rest()
         self.rates[operation, name] = max(told.rate, self.rates.get((operation, name), 0))
         return told
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MASTER_KEY = "00" * 32
+_PATIENCE = 60
+"""Seconds to wait for a server to start, or to rest."""
 
 
 def uvicorn(*application: str, python: str = sys.executable) -> tuple[str, ...]:
@@ -41,6 +43,15 @@ class Server:
         ]
         return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
 
+    def rest(self) -> None:
+        """Wait until it has done what it was still asked when the load stopped, so as not to disturb the next one."""
+        before = self.cpu_seconds()
+        for _ in range(_PATIENCE * 20):
+            time.sleep(0.05)
+            if (now := self.cpu_seconds()) == before:
+                return
+            before = now
+
     def peak_megabytes(self) -> float:
         """Tell the most memory that the process has held."""
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
@@ -60,7 +71,7 @@ def environment(url: str, folder: Path, key: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(command: Sequence[str], variables: Mapping[str, str], *, patience: int = 60) -> Iterator[Server]:
+def serving(command: Sequence[str], variables: Mapping[str, str]) -> Iterator[Server]:
     """Run the command of a server, with a free port in the place of `{port}`, until it is not needed any more."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -68,7 +79,7 @@ def serving(command: Sequence[str], variables: Mapping[str, str], *, patience: i
     words = [word.replace("{port}", str(port)) for word in command]
     process = subprocess.Popen(words, env=variables)  # noqa: S603  our own command
     try:
-        for _ in range(patience * 10):
+        for _ in range(_PATIENCE * 10):
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 break
@@ -76,6 +87,8 @@ def serving(command: Sequence[str], variables: Mapping[str, str], *, patience: i
                 if process.poll() is not None:
                     sys.exit(f"{' '.join(words)} does not start")
                 time.sleep(0.1)
+        else:
+            sys.exit(f"{' '.join(words)} does not answer")
         yield Server(address=f"http://127.0.0.1:{port}", pid=process.pid)
     finally:
         process.terminate()
