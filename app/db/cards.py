@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from app.domain.joining import CardStay
 from app.domain.presence import Stay
 
 _NAMES = tuple(field.name for field in fields(Card))
+_values = attrgetter(*_NAMES)
 _PLAIN = tuple(cards.c[name] for name in _NAMES)
 _SEALED = (cards.c.salt_id, cards.c.key_version, cards.c.sealed, salts.c.salt)
 _WITH_SALT = and_(salts.c.world_id == WORLD, salts.c.salt_id == cards.c.salt_id)
@@ -81,12 +83,8 @@ _LATER = frozenset(
 
 def columns_of(card: Card) -> dict[str, object]:
     """Name the columns that store a new card, without its sealed part."""
-    return {name: value for name, value in every_column_of(card).items() if value is not None or name not in _LATER}
-
-
-def every_column_of(card: Card) -> dict[str, object]:
-    """Name them all, empty ones too: cards that are added together name the same."""
-    return {name: _stored(getattr(card, name)) for name in _NAMES}
+    values = zip(_NAMES, map(_stored, _values(card)), strict=True)
+    return {name: value for name, value in values if value is not None or name not in _LATER}
 
 
 def _stored(value: object) -> object:
@@ -95,7 +93,8 @@ def _stored(value: object) -> object:
 
 def changed_columns(before: Card, after: Card) -> dict[str, object]:
     """Name the columns in which two versions of a card differ."""
-    return {name: _stored(getattr(after, name)) for name in _NAMES if getattr(after, name) != getattr(before, name)}
+    values = zip(_NAMES, _values(after), _values(before), strict=True)
+    return {name: _stored(value) for name, value, former in values if value is not former and value != former}
 
 
 # One card ------------------------------------------------------------------------------------------------------------

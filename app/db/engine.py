@@ -58,7 +58,7 @@ class Compiled:
         binders = {
             name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
         }
-        self._binders = tuple((name, binders[name]) for name in self.names)
+        self._binders = [(place, bind) for place, name in enumerate(self.names) if (bind := binders[name])]
         self._readers: dict[str, _Convert] = {}
         for exported in getattr(statement, "exported_columns", ()):
             if isinstance(exported.type, Float | Numeric):
@@ -70,7 +70,17 @@ class Compiled:
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Put `values` in the order of the text, as the driver takes them."""
         given = {**self._fixed, **values} if self._fixed else values
-        return [bind(given[name]) if bind else given[name] for name, bind in self._binders]
+        found = [given[name] for name in self.names]
+        for place, bind in self._binders:
+            found[place] = bind(found[place])
+        return found
+
+    def record(self, values: Mapping[str, Any]) -> list[Any]:
+        """Put a row likewise that is added with others; what it does not name is empty."""
+        found = [values.get(name) for name in self.names]
+        for place, bind in self._binders:
+            found[place] = bind(found[place])
+        return found
 
     def row(self, raw: Any) -> Row:  # noqa: ANN401  a driver's row
         """Convert what the driver gives into Python's types; most PostgreSQL rows pass as they are."""
@@ -99,7 +109,7 @@ class Session(ABC):
 
     @abstractmethod
     async def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows that all name the same columns: by COPY on PostgreSQL, in one go on SQLite."""
+        """Add rows, each naming the columns that are not empty: by COPY on PostgreSQL, in one go on SQLite."""
 
     async def one(self, statement: Statement, /, **values: Any) -> Row | None:  # noqa: ANN401
         """Return the first row, or None."""
@@ -124,8 +134,9 @@ class Database(Session):
             compiled = self._compiled[statement] = Compiled(statement, self.dialect)
             return compiled
 
-    def addition(self, table: Table, names: Sequence[str]) -> Compiled:
-        """Compile the insertion of some columns of a table."""
+    def addition(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> Compiled:
+        """Compile the insertion of rows that name some columns of a table."""
+        names = sorted(set().union(*rows))
         shape = (table.name, *names)
         statement = self._additions.get(shape)
         if statement is None:

@@ -1,6 +1,5 @@
 """The journal of facts: how a fact becomes a row, and how a card's facts are read back in order."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from uuid import UUID
@@ -204,9 +203,7 @@ MERGES = in_sandbox(
 )
 """The merges of other records into a traveller's, the oldest first."""
 
-_OF_SOME = ("scan_id", "confidence", "corrects", "outcome", "seen_hash", "born_hash")
-_UNSEALED: Mapping[str, object] = {"salt_id": None, "key_version": None, "sealed": None}
-_RARE = frozenset({*_OF_SOME, *_UNSEALED})
+_RARE = ("scan_id", "confidence", "corrects", "outcome", "seen_hash", "born_hash")
 """Columns that most facts leave empty, and that would cost each a parameter."""
 
 
@@ -220,13 +217,13 @@ def row(
 ) -> Step:
     """Store a fact with its sealed part."""
     told = columns(fact, world_id=world_id, traveller_id=traveller_id, written_at=written_at, sealed=sealed)
-    return added(facts, **{name: value for name, value in told.items() if value is not None or name not in _RARE})
+    return added(facts, **told)
 
 
 def columns(
     fact: Fact, *, world_id: UUID, traveller_id: UUID | None, written_at: datetime, sealed: Sealed | None = None
 ) -> dict[str, object]:
-    """Name every column of a fact, empty ones too: facts that are added together name the same."""
+    """Name the columns of a fact."""
     return {
         "world_id": world_id,
         "fact_id": fact.fact_id,
@@ -243,8 +240,8 @@ def columns(
         "source": fact.source.value,
         "reason": fact.reason,
         "plain": fact.changes,
-        **{name: getattr(fact, name) for name in _OF_SOME},
-        **(sealed.columns() if sealed else _UNSEALED),
+        **{name: value for name in _RARE if (value := getattr(fact, name)) is not None},
+        **(sealed.columns() if sealed else {}),
     }
 
 

@@ -153,8 +153,8 @@ class _PostgreSQLTransaction(Session):
 
     async def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
-            compiled = self._database.addition(table, list(rows[0]))
-            records = map(compiled.arguments, rows)
+            compiled = self._database.addition(table, rows)
+            records = map(compiled.record, rows)
             await self._connection.copy_records_to_table(table.name, records=records, columns=compiled.names)
 
 

@@ -81,9 +81,9 @@ class SQLite(Database):
     async def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows in one go."""
         if rows:
-            compiled = self.addition(table, list(rows[0]))
+            compiled = self.addition(table, rows)
             with _sqlite_errors():
-                self._connection.executemany(compiled.text, map(compiled.arguments, rows))
+                self._connection.executemany(compiled.text, map(compiled.record, rows))
 
     async def settle(self) -> None:
         """Wait for nothing: a write looks and stores in one turn of the event loop, other processes wait for it."""

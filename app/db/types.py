@@ -28,20 +28,28 @@ class Instant(TypeDecorator[datetime]):
         """Choose the database's type."""
         return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ANN401  the driver's value
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
         """Refuse naive values; write text for SQLite."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            message = f"a naive instant: {value}"
-            raise ValueError(message)
-        if dialect.name == "postgresql":
-            return value
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return _aware if dialect.name == "postgresql" else _write_instant
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:  # noqa: ARG002
         """Read SQLite's text; PostgreSQL's driver gives UTC already, and None keeps its rows untouched."""
         return None if dialect.name == "postgresql" else _read_instant
+
+
+def _aware(value: datetime | None) -> datetime | None:
+    if value is not None and value.tzinfo is None:
+        message = f"a naive instant: {value}"
+        raise ValueError(message)
+    return value
+
+
+def _write_instant(value: datetime | None) -> str | None:
+    value = _aware(value)
+    if value is None:
+        return None
+    at = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _read_instant(text: str | None) -> datetime | None:
@@ -67,13 +75,17 @@ class Json(TypeDecorator[Any]):
         """Choose the database's type."""
         return dialect.type_descriptor(_PlainJsonb() if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def bind_processor(self, dialect: Dialect) -> Callable[[object], str | None]:  # noqa: ARG002
         """Write compact JSON."""
-        return None if value is None else to_json(value).decode()
+        return _write_json
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002
         """Read it back."""
         return None if value is None else json.loads(value)
+
+
+def _write_json(value: object) -> str | None:
+    return None if value is None else to_json(value).decode()
 
 
 class Hashes(TypeDecorator[Sequence[bytes]]):

@@ -20,6 +20,8 @@ _NOTHING = frozenset({"-", "–", "—", "нет", "Нет", "НЕТ"})
 
 def clean(text: str) -> str:
     """Take a cell as it was meant: one line, single spaces, without the apostrophe that means text to spreadsheets."""
+    if not text:
+        return text
     plain = " ".join(text.split()).removeprefix("'")
     return "" if plain in _NOTHING else plain
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date, datetime
 from itertools import count
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,9 @@ from app.domain.presence import Stay
 _ENDS = (FactKind.ENTERED, FactKind.DEPARTED)
 """What tells of the two ends of a stay."""
 _NAMES = dict.fromkeys(one.name for one in fields(Card))
+_values = attrgetter(*_NAMES)
+_NOTHING = [() if name == "grounds" else None for name in _NAMES]
+"""The fields of a card of which nothing is known."""
 
 
 def fact(
@@ -53,10 +57,8 @@ def fact(
 
 
 def _difference(before: Card | None, after: Card) -> Changes:
-    if before is None:
-        return {name: _as_json(value) for name in _NAMES if (value := getattr(after, name)) not in {None, ()}}
-    changed = (name for name in _NAMES if getattr(after, name) != getattr(before, name))
-    return {name: _as_json(getattr(after, name)) for name in changed}
+    values = zip(_NAMES, _values(after), _values(before) if before else _NOTHING, strict=True)
+    return {name: _as_json(value) for name, value, former in values if value is not former and value != former}
 
 
 def replay(facts: Iterable[Changes]) -> Card:

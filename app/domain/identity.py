@@ -61,8 +61,9 @@ class BirthDate:
         return cls(year=year or 0, month=month, day=day)
 
     def __str__(self) -> str:
-        known = (part for part in (self.month, self.day) if part is not None)
-        return "-".join([f"{self.year:04}", *(f"{part:02}" for part in known)])
+        if self.month is None:
+            return f"{self.year:04}"
+        return f"{self.year:04}-{self.month:02}" + (f"-{self.day:02}" if self.day is not None else "")
 
     def agrees_with(self, other: "BirthDate") -> bool:
         """Tell whether both may be the same day: whatever both know is equal."""

@@ -22,7 +22,7 @@ def enter(card: Card, crossing: Crossing, end: Ending | None, *, late: bool = Fa
 
 def with_entry(card: Card, crossing: Crossing, end: Ending | None) -> Card:
     """Return the card as an entry leaves it, of the same version: the stay is open until `end`."""
-    entered = replace(
+    return replace(
         card,
         state=State.ACTIVE,
         zone=crossing.zone,
@@ -30,8 +30,10 @@ def with_entry(card: Card, crossing: Crossing, end: Ending | None) -> Card:
         checkpoint_in=crossing.checkpoint,
         entered_at=crossing.occurred_at,
         entered_on=crossing.on,
+        last_lawful_day=end.last_lawful_day if end else None,
+        ends_at=_ends_at(end, crossing.zone),
+        ended_by=end.ended_by if end else None,
     )
-    return with_end(entered, end)
 
 
 def with_end(card: Card, end: Ending | None) -> Card:
@@ -39,9 +41,13 @@ def with_end(card: Card, end: Ending | None) -> Card:
     return replace(
         card,
         last_lawful_day=end.last_lawful_day if end else None,
-        ends_at=end_of_day(end.last_lawful_day, card.zone) if end else None,
+        ends_at=_ends_at(end, card.zone),
         ended_by=end.ended_by if end else None,
     )
+
+
+def _ends_at(end: Ending | None, zone: str) -> datetime | None:
+    return end_of_day(end.last_lawful_day, zone) if end else None
 
 
 def judged_anew(card: Card, end: Ending | None, policy: Policy) -> Card:

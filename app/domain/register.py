@@ -200,8 +200,9 @@ class _Row:
 
     def _text(self, column: Column, *, longest: int = _LONGEST, needed: bool = False) -> str:
         text = clean(self.cells.get(column, ""))
-        if not text and needed:
-            self._wrong(column, "missing")
+        if not text:
+            if needed:
+                self._wrong(column, "missing")
         elif len(text) > longest:
             self._wrong(column, "too-long", max_length=str(longest))
         elif not text.isprintable():
@@ -213,8 +214,10 @@ class _Row:
 
     def _code(self, column: Column, *, needed: bool = False) -> str | None:
         text = self._text(column, needed=needed)
+        if not text:
+            return None
         code = self.words.codes[column].get(fold(text))
-        if text and code is None:
+        if code is None:
             self._wrong(column, "word-unknown")
         return code
 

@@ -124,7 +124,7 @@ class Maker:
         self.made.cards.append(
             {
                 "world_id": world_id,
-                **rows.every_column_of(card),
+                **rows.columns_of(card),
                 "visa_hash": documents.visa_hash(ctx, sound.personal),
                 **seal(ctx, person.salt, clear, f"cards/{card.number}").columns(),
             }
@@ -184,7 +184,8 @@ class Maker:
                 source=Source.DIGITISED,
                 **more,
             )
-            return replace(told, confidence=sound.card.confidence)
+            sure = sound.card.confidence
+            return told if sure is None else replace(told, confidence=sure)
 
         done = decided.digitised
         yield tell(FactKind.ISSUED, None, done.made_out, reason=self._reason)

@@ -107,7 +107,7 @@ class WorldRows:
             raise BrokenRowError(message)
         clear = None if personal is None else sealed_json.write(_particulars(personal))
         row = {
-            **rows.every_column_of(card),
+            **rows.columns_of(card),
             **self._sealed(head["salt_id"], clear, f"cards/{number}"),
             "visa_hash": visa and documents.visa_number_hash(self._ctx, visa),
         }

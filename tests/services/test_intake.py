@@ -425,7 +425,7 @@ async def test_a_stay_that_goes_on_is_announced_when_it_ends(ctx: Context) -> No
 
 # Again, taken over, cancelled ----------------------------------------------------------------------------------------
 
-MANY = 4_500
+MANY = 2_500
 """Rows of several batches on both databases."""
 
 
