@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api import files
+from app.api import export_files
 from app.api.cards import CardFilters
 from app.api.events import EventOut
-from app.api.files import Form
+from app.api.export_files import Form
 from app.api.operations import Audience, operation
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
@@ -78,7 +78,7 @@ def _answer(name: str, pieces: AsyncGenerator[bytes], form: Form = Form.NDJSON) 
 @router.get("/cards", **_export("exportCards", "Export cards, the newest declaration first", ListedWithHolderOut))
 async def cards(request: Request, asked: Annotated[CardExportAsked, Query()]) -> Patient:
     """No personal data, unless asked for with the scope `cards:search`. Filters and lines are those of `listCards`."""
-    pieces = files.cards(
+    pieces = export_files.cards(
         context(request),
         filters=asked.domain(),
         status=asked.status,
@@ -92,7 +92,7 @@ async def cards(request: Request, asked: Annotated[CardExportAsked, Query()]) ->
 @router.get("/events", **_export("exportEvents", "Export the feed of events", EventOut))
 async def events(request: Request, asked: Annotated[EventExportAsked, Query()]) -> Patient:
     """Every event in its order, from the first one on."""
-    pieces = files.events(context(request), kinds=frozenset(asked.types), form=asked.format)
+    pieces = export_files.events(context(request), kinds=frozenset(asked.types), form=asked.format)
     return _answer("events", await begun(pieces), asked.format)
 
 
@@ -112,4 +112,4 @@ async def world(request: Request) -> Patient:
     Sent to `POST /v1/imports?kind=world` of an empty sandbox it makes the same world: numbers, facts, versions, places
     in the feed, what is due. The sandbox stands at the instant of the export then, by its rules.
     """
-    return _answer("world", await begun(files.world(context(request))))
+    return _answer("world", await begun(export_files.world(context(request))))

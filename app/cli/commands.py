@@ -15,7 +15,7 @@ import uvicorn
 from rich.table import Table
 
 from app import config
-from app.cli import files
+from app.cli import import_export
 from app.cli.running import fail, opened, out, run, words
 from app.config import ConfigurationError, Mode, Settings
 from app.db import databases, schema
@@ -40,8 +40,8 @@ keys = typer.Typer(no_args_is_help=True, help="API keys of a sandbox.")
 boxes = typer.Typer(no_args_is_help=True, help="Sandboxes.")
 cli.add_typer(keys, name="keys")
 cli.add_typer(boxes, name="sandboxes")
-cli.command("import")(files.import_register)
-cli.command("export")(files.export_file)
+cli.command("import")(import_export.import_register)
+cli.command("export")(import_export.export_file)
 
 DEMO = "Demo"
 _SPECIMENS = Path(__file__).parents[2] / "tests" / "data" / "mrz.json"

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from app.db import imports, portable, sandboxes
+from app.db import imports, sandboxes, world_files
 from app.db.engine import Busy, Session
 from app.db.import_tables import import_chunks
 from app.db.import_tables import imports as imports_table
@@ -25,7 +25,7 @@ from app.services.access import Context, RaceLostError, Registry, unit_of_work
 from app.services.intake_bytes import Inflation, file_fault
 from app.services.intake_reading import Csv, Form, Line, Ndjson, Rows
 from app.services.intake_sheets import Sheet
-from app.services.world_lines import WorldHead
+from app.services.world_import_lines import WorldHead
 
 _PIECE = 256 * 1024
 _MOST_BYTES = 64 * 1024 * 1024
@@ -181,7 +181,7 @@ def resealed(ctx: Context, one: Import, made: Context) -> Mapping[str, Any]:
 
 async def require_empty(ctx: Context, unit: Session) -> None:
     """Refuse to put another world in the place of one where anything has happened: Conflict `world-not-empty`."""
-    if await unit.one(portable.ANYTHING, world_id=ctx.caller.world_id):
+    if await unit.one(world_files.ANYTHING, world_id=ctx.caller.world_id):
         raise Conflict("world-not-empty")
 
 

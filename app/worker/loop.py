@@ -23,7 +23,7 @@ from app.services import (
     jobs,
     policies,
     sandboxes,
-    world_intake,
+    world_import,
     worlds,
 )
 from app.services.access import Context, Registry, acting_in
@@ -50,7 +50,7 @@ HANDLERS: Mapping[str, Handler] = {
     kinds.SNAPSHOT: worlds.finish_snapshot,
     kinds.RESTORE: worlds.finish_restore,
     kinds.IMPORT: intake_job.finish_import,
-    kinds.IMPORT_WORLD: world_intake.finish_world,
+    kinds.IMPORT_WORLD: world_import.finish_world,
 }
 """Who does a job, by its kind."""
 

@@ -13,7 +13,7 @@ from httpx2 import AsyncClient, Response
 from starlette.types import Message
 
 from app.api import streams
-from app.services import exports, portable
+from app.services import exports, world_export
 from app.services.cards import Shown
 from tests.api.bodies import MOSCOW_AIR, Body, declaration, entering
 from tests.api.conftest import NewColleague
@@ -25,9 +25,9 @@ EVERYTHING = ("/v1/exports/cards", "/v1/exports/events", "/v1/exports/world")
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write pages of two lines."""
-    for module in (exports, portable):
+    for module in (exports, world_export):
         monkeypatch.setattr(module, "_PAGE", 2)
-    monkeypatch.setattr(portable, "_MANY", 2)
+    monkeypatch.setattr(world_export, "_MANY", 2)
 
 
 @pytest.fixture

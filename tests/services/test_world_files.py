@@ -12,7 +12,7 @@ import pytest
 from app.db.jobs import Job, JobState
 from app.domain.border import Direction
 from app.domain.errors import Conflict, RuleViolation
-from app.services import cards, clocks, crossings, events, intake, jobs, policies, portable, sandboxes, world_intake
+from app.services import cards, clocks, crossings, events, intake, jobs, policies, sandboxes, world_export, world_import
 from app.services.access import Context
 from app.services.intake import ImportKind, ImportMode, Wishes
 from app.services.intake_reading import Form
@@ -33,7 +33,7 @@ async def now(ctx: Context) -> Context:
 
 
 async def lines_of(ctx: Context) -> Lines:
-    return [line async for piece in portable.world(await now(ctx)) for line in piece]
+    return [line async for piece in world_export.world(await now(ctx)) for line in piece]
 
 
 def wishes(mode: ImportMode = ImportMode.ALL_OR_NOTHING, *, packed: bool = False) -> Wishes:
@@ -252,7 +252,7 @@ async def test_a_worker_that_takes_it_over_begins_anew(
             raise DiedError
         await keep(self, *args, **named)
 
-    monkeypatch.setattr(world_intake, "_ROWS_AT_ONCE", {"postgresql": 2, "sqlite": 2})
+    monkeypatch.setattr(world_import, "_ROWS_AT_ONCE", {"postgresql": 2, "sqlite": 2})
     monkeypatch.setattr(jobs.Progress, "keep", dying)
     with pytest.raises(DiedError):
         await sent(other, told)

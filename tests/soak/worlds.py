@@ -17,7 +17,7 @@ from app.db.databases import connect
 from app.db.jobs import JobState
 from app.db.vault import MasterKey
 from app.policies.regimes import policies
-from app.services import intake, portable, sandboxes
+from app.services import intake, sandboxes, world_export
 from app.services.access import Context, Registry
 from app.services.intake import ImportKind, ImportMode, Wishes
 from app.services.intake_reading import Form
@@ -92,7 +92,7 @@ async def _export(ctx: Context, file: Path) -> str:
     """Write a world into a file; gives its digest."""
     digest = hashlib.sha256()
     with file.open("wb") as data:
-        async for lines in portable.world(ctx):
+        async for lines in world_export.world(ctx):
             piece = b"".join(line + b"\n" for line in lines)
             digest.update(piece)
             data.write(piece)

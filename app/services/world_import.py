@@ -21,8 +21,8 @@ from app.services.access import Context
 from app.services.intake import ImportMode, contents, require_empty, resealed
 from app.services.intake_bytes import file_fault
 from app.services.jobs import Finished, Progress
-from app.services.world_lines import WorldLines, broken, then_of
-from app.services.world_rows import TABLES, WorldRows
+from app.services.world_import_lines import WorldLines, broken, then_of
+from app.services.world_import_rows import TABLES, WorldRows
 from app.services.worlds import Then, put_in_place
 
 _ROWS_AT_ONCE: Final = {"postgresql": 10_000, "sqlite": 500}

@@ -13,10 +13,10 @@ from pydantic_core import from_json, to_json
 
 from app.db import cards as rows
 from app.db import particulars as sealed_json
-from app.db import portable
+from app.db import world_files
 from app.db.engine import Row, Statement
-from app.db.portable import plain
 from app.db.tables import documents, dues, facts, travellers
+from app.db.world_files import plain
 from app.domain.clock import instant_text
 from app.domain.events import CROSSINGS
 from app.services import announcing
@@ -65,24 +65,24 @@ class _Told:
         return to_json({"end": dict(self._counts)})
 
     async def everything(self) -> AsyncIterator[list[bytes]]:
-        async for page in self._pages(portable.SALTS, "salt_id", _MANY):
+        async for page in self._pages(world_files.SALTS, "salt_id", _MANY):
             yield [self._salts(page)]
-        async for page in self._pages(portable.TRAVELLERS, "traveller_id", _PAGE):
+        async for page in self._pages(world_files.TRAVELLERS, "traveller_id", _PAGE):
             yield await self._travellers(page)
-        async for page in self._pages(portable.CARDS, "number", _PAGE):
+        async for page in self._pages(world_files.CARDS, "number", _PAGE):
             yield await self._cards(page)
-        async for page in self._pages(portable.FACTS_WITHOUT_CARD, "fact_id", _PAGE):
+        async for page in self._pages(world_files.FACTS_WITHOUT_CARD, "fact_id", _PAGE):
             yield [b'{"fact":%s}' % self._fact(row) for row in page]
-        async for page in self._pages(portable.PLACES, "position", _MANY):
+        async for page in self._pages(world_files.PLACES, "position", _MANY):
             self._counts["feed"] += len(page)
             places = {"from": page[0]["position"], "facts": [row["fact_id"] for row in page]}
             yield [to_json({"places": places})]
-        async for page in self._pages(portable.WAITING, "fact_id", _MANY):
+        async for page in self._pages(world_files.WAITING, "fact_id", _MANY):
             self._counts["outbox"] += len(page)
             yield [to_json({"waiting": [row["fact_id"] for row in page]})]
 
     async def _pages(self, statement: Statement, key: str, limit: int) -> AsyncIterator[Sequence[Row]]:
-        after: object = portable.LOWEST[key]
+        after: object = world_files.LOWEST[key]
         while page := await self._look.all(statement, after=after, limit=limit):
             yield page
             after = page[-1][key]
@@ -94,7 +94,7 @@ class _Told:
         return to_json({"salts": [row["salt_id"] for row in page]} | ({"forgotten": gone} if gone else {}))
 
     async def _travellers(self, page: Sequence[Row]) -> list[bytes]:
-        held = await self._look.all(portable.DOCUMENTS, travellers=[row["traveller_id"] for row in page])
+        held = await self._look.all(world_files.DOCUMENTS, travellers=[row["traveller_id"] for row in page])
         self._counts["travellers"] += len(page)
         self._counts["documents"] += len(held)
         by_traveller = _by(held, "traveller_id")
@@ -113,8 +113,8 @@ class _Told:
 
     async def _cards(self, page: Sequence[Row]) -> list[bytes]:
         numbers = [row["number"] for row in page]
-        told = _by(await self._look.all(portable.FACTS, numbers=numbers), "card_number")
-        due = _by(await self._look.all(portable.DUES, numbers=numbers), "card_number")
+        told = _by(await self._look.all(world_files.FACTS, numbers=numbers), "card_number")
+        due = _by(await self._look.all(world_files.DUES, numbers=numbers), "card_number")
         self._counts["cards"] += len(page)
         return [self._card(row, told.get(row["number"], ()), due.get(row["number"], ())) for row in page]
 

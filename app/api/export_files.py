@@ -8,13 +8,13 @@ from enum import StrEnum
 from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 
-from app.api import render, tables
+from app.api import csv_table, render
 from app.api.events import EventOut
 from app.api.shapes import CardOut, ListedCardOut
 from app.domain.card import Status
 from app.domain.events import FactKind
 from app.services import events as feed
-from app.services import exports, portable
+from app.services import exports, world_export
 from app.services.access import Context
 
 
@@ -53,7 +53,7 @@ async def events(ctx: Context, *, kinds: Collection[FactKind], form: Form) -> As
 
 async def world(ctx: Context) -> AsyncGenerator[bytes]:
     """Write everything."""
-    pages, written = portable.world(ctx), _Lines()
+    pages, written = world_export.world(ctx), _Lines()
     async with aclosing(pages):
         async for page in pages:
             yield written.page(page)
@@ -68,12 +68,12 @@ class _Table:
     """Rows, the first time with the names of the columns above them."""
 
     def __init__(self, shape: type[BaseModel]) -> None:
-        self._columns = tables.columns_of(shape)
+        self._columns = csv_table.columns_of(shape)
         self._head = [self._columns]
 
     def page(self, objects: list[bytes]) -> bytes:
         head, self._head = self._head, []
-        return tables.written([*head, *(tables.row(self._columns, from_json(one)) for one in objects)])
+        return csv_table.written([*head, *(csv_table.row(self._columns, from_json(one)) for one in objects)])
 
 
 def _written(form: Form, shape: type[BaseModel]) -> _Lines | _Table:

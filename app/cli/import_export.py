@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from app.api import files
+from app.api import export_files
 from app.cli.running import fail, out, run
 from app.db import worlds
 from app.db.jobs import JobState
@@ -113,7 +113,7 @@ def export_file(
         fail(f"{file}: a name for {what} ends with {' or '.join(known)}, .gz after it or not.")
     if file.exists():
         fail(f"{file} is there already.")
-    form = files.Form(suffix[1:])
+    form = export_files.Form(suffix[1:])
 
     async def work(house: Registry) -> None:
         ctx = await acting_in(house, of)
@@ -121,11 +121,11 @@ def export_file(
             raise NotFound("sandbox-not-found")
         match what:
             case What.CARDS:
-                pieces = files.cards(ctx, filters={}, status=None, personal=personal, form=form, language="en")
+                pieces = export_files.cards(ctx, filters={}, status=None, personal=personal, form=form, language="en")
             case What.EVENTS:
-                pieces = files.events(ctx, kinds=(), form=form)
+                pieces = export_files.events(ctx, kinds=(), form=form)
             case What.WORLD:
-                pieces = files.world(ctx)
+                pieces = export_files.world(ctx)
         sizes = await worlds.sizes(ctx.db, ctx.caller.world_id)
         await _write(file, pieces, packed=packed, total=sum(sizes[name] for name in _TOLD_OF[what]))
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from app.domain.clock import within_range
 from app.domain.errors import RuleViolation
 from app.services.intake_bytes import file_fault
-from app.services.portable import FORMAT
+from app.services.world_export import FORMAT
 from app.services.worlds import Then
 
 LONGEST_LINE = 16 * 1024 * 1024

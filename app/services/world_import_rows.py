@@ -11,9 +11,9 @@ from pydantic_core import to_json
 
 from app.db import cards as rows
 from app.db import particulars as sealed_json
-from app.db import portable, tables
-from app.db.portable import BrokenRowError
+from app.db import tables, world_files
 from app.db.vault import SALT_BYTES
+from app.db.world_files import BrokenRowError
 from app.domain.card import Particulars
 from app.domain.events import CROSSINGS
 from app.domain.history import replay
@@ -21,7 +21,7 @@ from app.services import documents
 from app.services.access import Context
 from app.services.recording import Salt, seal
 from app.services.reports import read_seen
-from app.services.world_lines import WorldLine, broken
+from app.services.world_import_lines import WorldLine, broken
 
 TABLES = (  # in an order that foreign keys allow
     tables.salts,
@@ -85,7 +85,7 @@ class WorldRows:
         return hmac.digest(self._secret, salt_id.bytes, hashlib.sha256)[:SALT_BYTES]
 
     def _traveller(self, told: Mapping[str, Any]) -> None:
-        self._add("travellers", portable.read(tables.travellers, told["traveller"], **self._world))
+        self._add("travellers", world_files.read(tables.travellers, told["traveller"], **self._world))
         for one in told["documents"]:
             self._document({name: value for name, value in one.items() if name != "personal"}, one["personal"])
 
@@ -96,7 +96,7 @@ class WorldRows:
             salt = Salt(salt_id=salt_id, salt=self._salt(salt_id))
             own = documents.columns(self._ctx, _particulars(personal), salt, document_id)
         sealed = {name: own[name] for name in (*_UNKNOWN, "key_version", "sealed")}
-        self._add("documents", portable.read(tables.documents, told, **self._world, **sealed))
+        self._add("documents", world_files.read(tables.documents, told, **self._world, **sealed))
 
     def _card(self, told: Mapping[str, Any]) -> None:
         head, personal = told["card"], told["personal"]
@@ -115,7 +115,7 @@ class WorldRows:
         for one in told["facts"]:
             self._fact(one, number)
         for one in told["dues"]:
-            self._add("dues", portable.read(tables.dues, one, **self._world, card_number=number))
+            self._add("dues", world_files.read(tables.dues, one, **self._world, card_number=number))
 
     def _fact(self, one: Mapping[str, Any], number: str | None) -> None:
         told = {name: value for name, value in one.items() if name != "personal"}
@@ -128,7 +128,7 @@ class WorldRows:
             told["outcome"] = told["outcome"] | {"seen": None}
             if personal and told["kind"] in CROSSINGS:
                 own |= self._seen(told, personal)
-        self._add("facts", portable.read(tables.facts, told, **self._world, card_number=number, **own))
+        self._add("facts", world_files.read(tables.facts, told, **self._world, card_number=number, **own))
 
     def _seen(self, told: Mapping[str, Any], personal: Mapping[str, Any]) -> dict[str, bytes | None]:
         """Hash what was shown, which an exit of somebody unknown is found by; a repeated scan is compared with it."""
