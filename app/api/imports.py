@@ -126,8 +126,6 @@ async def import_register(request: Request, asked: Annotated[ImportAsked, Query(
     if form is None or encoding not in _ENCODINGS:
         expected = f"{', '.join(_FORMS)} (gzip)"
         return problem(request, "unsupported-media-type", 415, values={"expected": expected})
-    if asked.kind is ImportKind.WORLD and form is not Form.NDJSON:
-        return problem(request, "unsupported-media-type", 415, values={"expected": f"{NDJSON} (gzip)"})
     wishes = Wishes(
         kind=asked.kind,
         mode=asked.mode,

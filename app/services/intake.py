@@ -92,6 +92,8 @@ async def receive(ctx: Context, wishes: Wishes, body: AsyncIterator[bytes]) -> t
     RuleViolation where it cannot be read at all: captions that are unknown or missing, bytes that are no text.
     """
     if wishes.kind is ImportKind.WORLD:
+        if wishes.form is not Form.NDJSON:
+            raise violation("/kind", "world-is-lines")
         if wishes.mode is ImportMode.SKIP_BAD:
             raise violation("/mode", "world-is-whole")
         await require_empty(ctx, ctx.db)

@@ -192,7 +192,7 @@ async def test_other_wishes_are_refused(client: AsyncClient, asked: Mapping[str,
 
 async def test_a_world_comes_as_lines_of_json_only(client: AsyncClient) -> None:
     answer = await send(client, table(row()), asked={"kind": "world", "mode": "all_or_nothing"})
-    assert (answer.status_code, code_of(answer)) == (415, "unsupported-media-type")
+    assert (answer.status_code, faults_of(answer)) == (422, {"/kind": "world-is-lines"})
 
 
 async def test_an_exported_world_is_the_world_of_another_sandbox(
