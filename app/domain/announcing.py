@@ -108,16 +108,17 @@ def _of_stay(
 ) -> _Found:
     if card.entered_at is None or card.state not in {State.ACTIVE, State.DEPARTED}:
         return
-    all_found = (*_of_end(card, reminders), *_of_duties(card, duties, met, reminders, calendar))
-    for kind, duty, at in all_found:
+    if card.ends_at is not None and (card.left_at is None or card.ends_at <= card.left_at):
+        # no stay ends before it begins: one for which no day was left has ended as of the entry
+        yield FactKind.STAY_ENDED, "", max(card.ends_at, card.entered_at)
+    for kind, duty, at in (*_reminders(card, reminders), *_of_duties(card, duties, met, reminders, calendar)):
         if card.entered_at < at and (card.left_at is None or at <= card.left_at):
             yield kind, duty, at
 
 
-def _of_end(card: Card, reminders: Sequence[Reminder]) -> _Found:
+def _reminders(card: Card, reminders: Sequence[Reminder]) -> _Found:
     if card.ends_at is None:
         return
-    yield FactKind.STAY_ENDED, "", card.ends_at
     for reminder in reminders:
         if reminder.of is ReminderOf.STAY:
             yield FactKind.STAY_ENDING, str(reminder.days), card.ends_at - timedelta(days=reminder.days)

@@ -138,9 +138,9 @@ async def _store(ctx: Context, unit: Session, schedules: Iterable[_Schedule]) ->
 async def _think(
     ctx: Context, unit: Session, schedule: _Schedule, told: Sequence[Row], met: Mapping[DutyKind, date]
 ) -> None:
-    """Put on the schedule what follows from what was told of a card, step by step where that was at several times."""
+    """Put on the schedule what follows from what was told of a card, step by step where it was told so."""
     card = schedule.card
-    at_once = len({one["recorded_at"] for one in told}) == 1
+    at_once = len({_step(one) for one in told}) == 1
     at_once = at_once and card.version <= max(one["card_version"] for one in told)
     facts = [] if at_once else await _facts(ctx, unit, card.number)
     steps = [(told[0]["recorded_at"], card, met)] if at_once else _steps(facts, told)
@@ -168,16 +168,18 @@ def _take_back(
 
 
 def _reaching_back(told: Iterable[Row], facts: Iterable[Row]) -> list[Row]:
-    """Date what corrects a fact from when that was said to have been, where it truly was later."""
-    said = {one["fact_id"]: one["occurred_at"] for one in facts}
-    return [
-        {**one, "occurred_at": min(one["occurred_at"], said.get(one["corrects"], one["occurred_at"]))} for one in told
-    ]
+    """Date what corrects a fact from the earliest that was ever said of it, where it truly was later."""
+    roots: dict[Any, Any] = {}
+    said: dict[Any, datetime] = {}
+    for one in facts:
+        root = roots[one["fact_id"]] = roots.get(one["corrects"], one["corrects"] or one["fact_id"])
+        said[root] = min(said.get(root, one["occurred_at"]), one["occurred_at"])
+    return [{**one, "occurred_at": said.get(roots.get(one["fact_id"]), one["occurred_at"])} for one in told]
 
 
 def _is_late(key: _Key, told: Iterable[Row]) -> bool:
-    """Whether news tells of a time before something that was due already."""
-    return any(one["occurred_at"] < key[2] <= one["recorded_at"] for one in told)
+    """Whether news tells of a time before something that was due already, or of its very instant: of that entry."""
+    return any(one["occurred_at"] <= key[2] <= one["recorded_at"] for one in told)
 
 
 def _untrue_after(one: Row) -> frozenset[FactKind]:
@@ -230,19 +232,37 @@ async def _facts_of_stay(ctx: Context, unit: Session, number: str) -> list[Row]:
 
 
 def _steps(facts: Sequence[Row], told: Sequence[Row]) -> Iterable[tuple[datetime, Card, dict[DutyKind, date]]]:
-    """Give the card as it was after each instant at which something was told of it."""
-    for known_at in sorted({one["recorded_at"] for one in told}):
-        last = max(one["fact_id"] for one in told if one["recorded_at"] == known_at)
+    """Give the card as it was after each step, whoever looked at it in between: a clock may stand still meanwhile."""
+    for step in sorted({_step(one) for one in told}):
+        last = max(one["fact_id"] for one in told if _step(one) == step)
         known = [one for one in facts if one["fact_id"] <= last]
-        yield known_at, replay(one["plain"] for one in known), _met(known)
+        yield step[0], replay(one["plain"] for one in known), _met(known)
+
+
+def _step(one: Row) -> tuple[datetime, int]:
+    """Tell units of work apart: what one has recorded has one instant and one version of the card."""
+    return one["recorded_at"], one["card_version"]
 
 
 def _was_due(ctx: Context, row: Row, facts: Sequence[Row], key: _Key) -> bool:
-    """Say whether something was due at its instant, by all that is known now to have happened before."""
-    until = key[2] - timedelta.resolution
+    """Say whether something was due at its instant, by all that is known now to have happened before.
+
+    An end as of the entry hangs on what happened at that very instant.
+    """
+    before = key[2] - timedelta.resolution
+    then, at_the_entry = _true_at(facts, before), None
+    if key[0] == FactKind.STAY_ENDED:
+        at_the_entry = _true_at(facts, key[2])
+    if at_the_entry and at_the_entry.entered_at == key[2]:
+        then = at_the_entry
+    met = _met(one for one in facts if one["occurred_at"] <= before)
+    return then is not None and key in _dues(ctx, row, then, met)
+
+
+def _true_at(facts: Sequence[Row], until: datetime) -> Card | None:
+    """Rebuild a card as it truly was at an instant; None where there was none yet."""
     happened = past([journal.recorded(one) for one in facts], as_of=until, known_at=None)
-    met = _met(one for one in facts if one["occurred_at"] <= until)
-    return bool(happened) and key in _dues(ctx, row, card_of_past(happened), met)
+    return card_of_past(happened) if happened else None
 
 
 # The originals of a duplicate ----------------------------------------------------------------------------------------

@@ -82,6 +82,11 @@ def test_nobody_is_reminded_of_the_end_of_a_short_stay_before_it_begins() -> Non
     ]
 
 
+def test_of_a_stay_that_was_used_up_before_it_began_only_its_end_is_due_and_that_is_the_entry() -> None:
+    used_up = card(State.ACTIVE, last_lawful_day=date(2026, 11, 30), ends_at=utc("2026-11-30 21:00"))
+    assert told(due_on(used_up, [])) == [("stay.ended", "", "2026-12-02 10:00")]
+
+
 @pytest.mark.parametrize(
     ("met_on", "left"),
     [
@@ -116,12 +121,23 @@ def test_what_is_due_on_a_card_falls_due_once_whatever_the_reminders() -> None:
     assert len({(one.kind, one.duty, one.at) for one in found}) == len(found)
 
 
-@given(hours=st.integers(0, 24 * 200), state=st.sampled_from([State.DECLARED, State.ACTIVE]))
-def test_a_card_has_ended_exactly_when_its_end_has_been_due(hours: int, state: State) -> None:
-    made, at = card(state), utc("2026-12-02 10:00") + timedelta(hours=hours)
-    kind = FactKind.LAPSED if state is State.DECLARED else FactKind.STAY_ENDED
-    (end,) = (one for one in due_on(made) if one.kind is kind)
-    assert (made.status_at(at) in {Status.LAPSED, Status.OVERSTAYED}) == (at >= end.at)
+@given(hours=st.integers(0, 24 * 200), ends=st.integers(-24 * 200, 24 * 200))
+def test_a_card_has_ended_exactly_when_its_end_has_been_due(hours: int, ends: int) -> None:
+    """Nobody asks before the entry; a stay that was used up by then has ended as of it."""
+    entered_at = utc("2026-12-02 10:00")
+    made = card(State.ACTIVE, entered_at=entered_at, ends_at=entered_at + timedelta(hours=ends))
+    at = entered_at + timedelta(hours=hours)
+    (end,) = (one for one in due_on(made) if one.kind is FactKind.STAY_ENDED)
+    assert (made.status_at(at) is Status.OVERSTAYED) == (at >= end.at >= entered_at)
+    left = replace(made, state=State.DEPARTED, left_at=at)
+    assert (FactKind.STAY_ENDED in {one.kind for one in due_on(left)}) == (at >= end.at)
+
+
+@given(hours=st.integers(0, 24 * 200))
+def test_a_declaration_has_lapsed_exactly_when_its_lapse_has_been_due(hours: int) -> None:
+    made, at = card(), utc("2026-12-02 10:00") + timedelta(hours=hours)
+    (lapse,) = due_on(made)
+    assert (made.status_at(at) is Status.LAPSED) == (at >= lapse.at)
 
 
 # What came to be known late ------------------------------------------------------------------------------------------

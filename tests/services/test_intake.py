@@ -413,6 +413,15 @@ async def test_nothing_of_a_past_stay_is_announced_as_if_it_happened_now(ctx: Co
     assert len(await told(ctx)) == len(known)
 
 
+async def test_a_stay_without_a_day_left_is_announced_as_ended_with_its_entry(ctx: Context) -> None:
+    spent = row(1, **{"Дата въезда": "01.02.2026", "Дата выезда": "01.05.2026"})
+    for_two_days = row(1, **{"№": "2000001", "Дата въезда": "10.05.2026 10:40", "Дата выезда": "12.05.2026"})
+    await imported(ctx, table(spent, for_two_days))
+    await advance(ctx, utc("2027-06-01 00:00"))
+    ended = [one["occurred_at"] for one in await told(ctx) if one["kind"] == FactKind.STAY_ENDED]
+    assert ended == [utc("2026-05-10 07:40")]
+
+
 async def test_a_stay_that_goes_on_is_announced_when_it_ends(ctx: Context) -> None:
     await imported(ctx, table(row(1, **OPEN | {"Дата въезда": "20.11.2026"})))
     await advance(ctx, utc("2027-06-01 00:00"))

@@ -208,6 +208,58 @@ async def test_a_duty_that_was_met_in_time_on_a_duplicate_was_not_missed_on_the_
     assert ("deadline.missed", made.number) in await withdrawn(ctx)
 
 
+# Stays for which no day was left -------------------------------------------------------------------------------------
+
+
+THE_ENTRY = utc("2026-12-09 10:00")
+
+
+async def entered_late(ctx: Context) -> str:
+    """A card of somebody who has spent the ninety days of 2026; its entry is told a day after."""
+    spent = await issued(ctx, at=utc("2026-08-01 09:00"))
+    await left(ctx, spent.number, "2026-10-29 09:00")
+    made = (await cards.issue(await now(ctx), application("FA0000001"), once())).card
+    await advance(ctx, utc("2026-12-10 09:00"))
+    await border.enter(await now(ctx), made.number, late_upload("2026-12-09 10:00"), once())
+    return made.number
+
+
+@pytest.mark.parametrize("looks", [True, False])
+async def test_a_stay_for_which_no_day_was_left_has_ended_as_of_its_entry_once(ctx: Context, *, looks: bool) -> None:
+    number = await entered_late(ctx)
+    assert (await cards.show(await now(ctx), number)).card.status_at(THE_ENTRY) is Status.OVERSTAYED
+    if looks:
+        assert await standing(ctx) == [(number, THE_ENTRY)]
+    lost = await duplicated(ctx, number)
+    await advance(ctx, LATER)
+    assert await standing(ctx) == [(number, THE_ENTRY)]
+    await left(ctx, lost, "2026-12-09 20:00")
+    assert await standing(ctx) == [(number, THE_ENTRY)]
+    assert await standing(ctx, ["stay.ending"]) == []
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_an_end_as_of_the_entry_moves_with_the_entry(ctx: Context, *, lost: bool) -> None:
+    original = number = await entered_late(ctx)
+    if lost:
+        number = await duplicated(ctx, original)
+    for at in ("2026-12-10 06:00", "2026-12-08 12:00"):
+        await truly_entered(ctx, number, at)
+        assert await standing(ctx) == [(original, utc(at))]
+    await advance(ctx, LATER)
+    await truly_entered(ctx, number, "2027-01-05 10:00")
+    assert await standing(ctx) == [], "the new year has ninety days of its own"
+
+
+async def test_an_end_as_of_the_entry_goes_with_the_rules_that_left_no_day(ctx: Context) -> None:
+    number = await entered_late(ctx)
+    assert await standing(ctx) == [(number, THE_ENTRY)]
+    await put_in_force(await now(ctx), ru(4, max_days=120))
+    assert await standing(ctx) == []
+    await policies.choose(await now(ctx), "ru", None)
+    assert await standing(ctx) == [(number, THE_ENTRY)]
+
+
 # Records that were of one person, or were not ------------------------------------------------------------------------
 
 
