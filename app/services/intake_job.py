@@ -23,8 +23,7 @@ from app.domain.errors import Refusal, RuleViolation
 from app.domain.register import Column
 from app.services import jobs
 from app.services.access import Context, unit_of_work
-from app.services.intake import ImportMode, opened_part, rest_of, rows_of, sealed_part
-from app.services.intake_bytes import Inflation
+from app.services.intake import ImportMode, contents, rest_of, rows_of, sealed_part
 from app.services.intake_cards import Decided, Made, Maker, require_here
 from app.services.intake_reading import Form, Line, Rows
 from app.services.intake_rows import (
@@ -169,21 +168,12 @@ class _Work:
             yield batch
 
     async def _lines(self, *, apart: bool) -> AsyncIterator[Line]:
-        inflation = Inflation() if self.one.asked["packed"] else None
-        async for data in self._chunks():
-            for piece in inflation.feed(data) if inflation else (data,):
-                for line in self._rows.feed(piece):
-                    yield line
+        async for piece, passed in contents(self._ctx, self.one):
+            self._passed = passed
+            for line in self._rows.feed(piece):
+                yield line
         for line in await rest_of(self._rows, apart=apart):
             yield line
-
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        place = 0
-        while row := await self._ctx.db.one(imports.CHUNK, of_import_id=self.one.import_id, place=place):
-            data = opened_part(self._ctx, self.one, row["sealed"], f"chunks/{place}")
-            self._passed += len(data)
-            yield data
-            place += 1
 
     async def _take(self, lines: Sequence[Line], *, trial: bool) -> None:
         before = dict(self._progress.counts)
