@@ -13,7 +13,7 @@ from app.api.clock import ClockOut
 from app.api.examples import KEY_EXAMPLES, SANDBOX_EXAMPLES, SANDBOX_POLICY_EXAMPLES
 from app.api.fields import Instant, Text
 from app.api.jobs import JobOut, accepted
-from app.api.operations import Audience, attempt, operation
+from app.api.operations import Audience, attempt, operation, replayed
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
 from app.api.stay_shapes import PolicyId
@@ -180,11 +180,14 @@ async def choose_policy(
 
 @router.post(
     "/sandboxes/current/reset",
-    **operation("resetSandbox", "Empty your sandbox", Audience.TESTER, CurrentSandboxOut, Scope.SANDBOX),
+    **operation(
+        "resetSandbox", "Empty your sandbox", Audience.TESTER, CurrentSandboxOut, Scope.SANDBOX, repeatable=True
+    ),
 )
 async def reset(request: Request) -> Response:
     """In milliseconds, whatever is in it: the sandbox points to a new world. Clock, policy and keys stay."""
-    return _current(await sandboxes.reset(context(request)))
+    answer, again = await sandboxes.reset(context(request), await attempt(request, "resetSandbox"))
+    return Response(to_json(answer), headers=replayed(again), media_type=render.JSON)
 
 
 @router.delete(

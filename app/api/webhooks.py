@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.api import render
 from app.api.examples import Examples, example
 from app.api.fields import Text
-from app.api.operations import Audience, attempt, operation
+from app.api.operations import Audience, attempt, operation, replayed
 from app.api.paging import id_cursor, id_position
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
@@ -248,12 +248,17 @@ async def rotate(request: Request, webhook: WebhookId) -> Response:
         DeliveryOut,
         Scope.WEBHOOKS,
         status=202,
-        problems={404: ["webhook-not-found"]},
+        repeatable=True,
+        problems={404: ["webhook-not-found", "delivery-not-found"]},
     ),
 )
 async def test(request: Request, webhook: WebhookId) -> Response:
-    """A CloudEvent of the type `webhook.test`, which is in no feed, sent like every other one."""
-    return _answer(_delivery_members(await webhooks.test(context(request), _id_of(webhook))), 202)
+    """A CloudEvent of the type `webhook.test`, which is in no feed, sent like every other one.
+
+    A repeat is answered with how its delivery stands.
+    """
+    once = await attempt(request, "testWebhook")
+    return _on_its_way(*await webhooks.test(context(request), _id_of(webhook), once))
 
 
 @router.get(
@@ -292,13 +297,17 @@ async def history(
         DeliveryOut,
         Scope.WEBHOOKS,
         status=202,
+        repeatable=True,
         problems={404: ["webhook-not-found", "delivery-not-found"]},
     ),
 )
 async def replay(request: Request, webhook: WebhookId, event: EventId) -> Response:
-    """At once, whether it has arrived or not; with the whole retry table before it, and the same `webhook-id`."""
-    delivery = await webhooks.replay(context(request), _id_of(webhook), UUID(event[4:]))
-    return _answer(_delivery_members(delivery), 202)
+    """At once, whether it has arrived or not; with the whole retry table before it, and the same `webhook-id`.
+
+    A repeat is answered with how the delivery stands.
+    """
+    once = await attempt(request, "replayDelivery")
+    return _on_its_way(*await webhooks.replay(context(request), _id_of(webhook), UUID(event[4:]), once))
 
 
 def _id_of(webhook: str) -> UUID:
@@ -311,6 +320,10 @@ def _shown_once(made: NewSecret, status: int) -> Response:
 
 def _answer(members: dict[str, object], status: int = 200) -> Response:
     return Response(to_json(members), status, media_type=render.JSON)
+
+
+def _on_its_way(delivery: Delivery, again: bool) -> Response:  # noqa: FBT001  what the service tells of both
+    return Response(to_json(_delivery_members(delivery)), 202, replayed(again), render.JSON)
 
 
 def _members(one: Webhook) -> dict[str, object]:

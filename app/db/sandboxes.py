@@ -337,7 +337,7 @@ _OF_SANDBOX = sandboxes.c.sandbox_id == _OF_ID
 _SET_WORLD = update(sandboxes).where(_OF_SANDBOX).values(world_id=bindparam("to_world_id"), epoch=sandboxes.c.epoch + 1)
 _DELETE = delete(sandboxes).where(_OF_SANDBOX)
 ACCEPTED = 202
-"""The status of answers that are a job on a world as a whole."""
+"""The status kept with answers that outlive the world: a job on it as a whole, a delivery, a reset."""
 _FORGET_REPLAYS = delete(idempotency).where(idempotency.c.sandbox_id == _OF_ID)
 _FORGET_REPLAYS_OF_WORLD = _FORGET_REPLAYS.where(idempotency.c.status != literal_column(str(ACCEPTED)))
 
@@ -345,8 +345,8 @@ _FORGET_REPLAYS_OF_WORLD = _FORGET_REPLAYS.where(idempotency.c.status != literal
 async def point_to(unit: Session, sandbox_id: UUID, world_id: UUID) -> None:
     """Point a sandbox to another world, its webhooks along.
 
-    Answers kept for repetition speak of the old one and go, but for those that name a job on worlds: who repeats a
-    restore must not have it done again.
+    Answers kept for repetition speak of the old one and go, but for those that outlive it: who repeats a restore must
+    not have it done again.
     """
     await unit.run(_SET_WORLD, of_sandbox_id=sandbox_id, to_world_id=world_id)
     await webhooks.move_along(unit, sandbox_id, world_id)

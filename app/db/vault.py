@@ -95,7 +95,7 @@ class MasterKey:
             raise WrongMasterKeyError(message) from error
 
     def mac(self, body: bytes) -> bytes:
-        """Authenticate a request body that belongs to no world yet, to recognise it without keeping it."""
+        """Authenticate a request body that belongs to no world, to recognise it without keeping it."""
         return hmac.digest(self.key, body, hashlib.sha256)
 
     def seal(self, clear: bytes, *, purpose: str, dice: Dice) -> bytes:

@@ -258,9 +258,9 @@ _ADD_TEST = insert(deliveries).values(
 )
 
 
-async def send_again(db: Session, webhook_id: UUID, fact_id: UUID, *, real: datetime) -> bool:
+async def send_again(unit: Session, webhook_id: UUID, fact_id: UUID, *, real: datetime) -> bool:
     """Make a delivery due at once, with the whole retry table before it; False when it has gone."""
-    return await db.run(_AGAIN, of_webhook_id=webhook_id, of_fact_id=fact_id, real=real) == 1
+    return await unit.run(_AGAIN, of_webhook_id=webhook_id, of_fact_id=fact_id, real=real) == 1
 
 
 async def add_test(unit: Session, webhook_id: UUID, fact_id: UUID, kind: str, *, real: datetime) -> None:

@@ -113,23 +113,32 @@ async def current(ctx: Context) -> Current:
 
 
 @unit_of_work
-async def reset(ctx: Context) -> Current:
-    """Give the sandbox a new, empty world; clock, policy and keys stay. The old world's keys are destroyed at once."""
-    await ctx.confirm()
+async def reset(ctx: Context, attempt: Attempt) -> tuple[Mapping[str, Any], bool]:
+    """Give the sandbox a new, empty world; clock, policy and keys stay. The old world's keys are destroyed at once.
+
+    Tells the sandbox as `current_answer` does, and whether it is a repeat, which empties nothing.
+    """
+    read = await ctx.read(HERE, key=attempt.key)
+    if repeat := earlier(ctx, read, attempt):
+        return repeat["replay_answer"], True
     registry = ctx.registry
     async with ctx.db.transaction() as unit:
-        sandbox = await sandboxes.load(unit, ctx.caller.sandbox_id, locked=True)
-        if sandbox is None:
+        epoch = await sandboxes.locked_epoch(unit, ctx.caller.sandbox_id)
+        sandbox = await sandboxes.load(unit, ctx.caller.sandbox_id)
+        if sandbox is None or epoch != ctx.caller.epoch:
             raise StaleCallerError
         real = await sandboxes.real_now(unit)
         world_id = registry.new_id(real)
+        emptied = Current(
+            sandbox=replace(sandbox, world_id=world_id), now=sandbox.clock.at(real), counts=dict.fromkeys(Status, 0)
+        )
+        answer = current_answer(emptied)
+        await store_in(unit, remember(ctx, read, attempt, status=sandboxes.ACCEPTED, answer=answer))
         await sandboxes.add_world(unit, world_id, registry.master.new_world(ctx.dice, world=str(world_id)))
         await sandboxes.point_to(unit, sandbox.sandbox_id, world_id)
         await sandboxes.shred(unit, sandbox.world_id)
     registry.forget(ctx.key)
-    return Current(
-        sandbox=replace(sandbox, world_id=world_id), now=sandbox.clock.at(real), counts=dict.fromkeys(Status, 0)
-    )
+    return answer, False
 
 
 @unit_of_work

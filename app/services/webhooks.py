@@ -13,12 +13,12 @@ from app.db import webhooks as rows
 from app.db.scoped import HERE
 from app.db.webhook_tables import webhooks as table
 from app.db.webhooks import Delivery, Webhook
-from app.db.write import changed, store_in
+from app.db.write import Step, changed, store_in
 from app.domain.errors import Conflict, NotFound
 from app.domain.events import FactKind
 from app.domain.webhooks import TEST, DeliveryState, EndpointState, read_url
 from app.services import announcing
-from app.services.access import Context, Registry, StaleCallerError, unit_of_work
+from app.services.access import Context, Read, Registry, StaleCallerError, unit_of_work
 from app.services.idempotency import Attempt, earlier, remember
 
 _MOST_WEBHOOKS = 20
@@ -189,17 +189,24 @@ def _live(secrets: list[dict[str, Any]], real: datetime) -> list[dict[str, Any]]
 
 
 @unit_of_work
-async def test(ctx: Context, webhook_id: UUID) -> Delivery:
-    """Send an endpoint an event that is no fact; NotFound `webhook-not-found`."""
+async def test(ctx: Context, webhook_id: UUID, attempt: Attempt) -> tuple[Delivery, bool]:
+    """Send an endpoint an event that is no fact; NotFound `webhook-not-found`.
+
+    A repeat, which it also tells, sends nothing, and shows how the delivery stands.
+    """
     await show(ctx, webhook_id)
-    real = await sandboxes.real_now(ctx.db)
+    read = await ctx.read(HERE, key=attempt.key)
+    if repeat := earlier(ctx, read, attempt):
+        return await _delivery(ctx, webhook_id, UUID(repeat["replay_answer"]["event"])), True
+    real = read.real_now
     event_id = ctx.registry.new_id(real)
     async with ctx.db.transaction() as unit:
         # deleted meanwhile, nothing would be there to refer to
         if await rows.secrets_of(unit, ctx.caller.sandbox_id, webhook_id) is None:
             raise NotFound("webhook-not-found")
         await rows.add_test(unit, webhook_id, event_id, TEST, real=real)
-    return await _delivery(ctx, webhook_id, event_id)
+        await store_in(unit, _remember(ctx, read, attempt, event_id))
+    return await _delivery(ctx, webhook_id, event_id), False
 
 
 @unit_of_work
@@ -218,20 +225,29 @@ async def deliveries(
 
 
 @unit_of_work
-async def replay(ctx: Context, webhook_id: UUID, event_id: UUID) -> Delivery:
-    """Deliver an event again, at once; NotFound `webhook-not-found` or `delivery-not-found`.
+async def replay(ctx: Context, webhook_id: UUID, event_id: UUID, attempt: Attempt) -> tuple[Delivery, bool]:
+    """Deliver an event again, at once; NotFound `webhook-not-found` or `delivery-not-found`; a repeat as with `test`.
 
     Nothing is found of a world that the sandbox has left: nobody can tell its events again.
     """
     await show(ctx, webhook_id)
+    read = await ctx.read(HERE, key=attempt.key)
     before = await _delivery(ctx, webhook_id, event_id)
+    if earlier(ctx, read, attempt):
+        return before, True
     if before.position is not None:
         there = await ctx.read(feed.PAGE, after=before.position - 1, limit=1)
         if not there.rows or there.head["fact_id"] != event_id:
             raise NotFound("delivery-not-found")
-    if not await rows.send_again(ctx.db, webhook_id, event_id, real=await sandboxes.real_now(ctx.db)):
-        raise NotFound("delivery-not-found")
-    return await _delivery(ctx, webhook_id, event_id)
+    async with ctx.db.transaction() as unit:
+        if not await rows.send_again(unit, webhook_id, event_id, real=read.real_now):
+            raise NotFound("delivery-not-found")
+        await store_in(unit, _remember(ctx, read, attempt, event_id))
+    return await _delivery(ctx, webhook_id, event_id), False
+
+
+def _remember(ctx: Context, read: Read, attempt: Attempt, event_id: UUID) -> list[Step]:
+    return remember(ctx, read, attempt, status=sandboxes.ACCEPTED, answer={"event": str(event_id)})
 
 
 async def _delivery(ctx: Context, webhook_id: UUID, event_id: UUID) -> Delivery:

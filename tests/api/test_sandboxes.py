@@ -94,6 +94,16 @@ async def test_a_key_used_before_a_reset_is_a_new_one_after_it(client: AsyncClie
     assert (answer.status_code, "idempotency-replayed" in answer.headers) == (201, False)
 
 
+async def test_a_reset_that_is_repeated_empties_nothing(client: AsyncClient) -> None:
+    key = {"Idempotency-Key": "empty-it"}
+    first = await client.post("/v1/sandboxes/current/reset", headers=key)
+    await client.post("/v1/cards", json=entering())
+    again = await client.post("/v1/sandboxes/current/reset", headers=key)
+    assert ("idempotency-replayed" in first.headers, again.headers["idempotency-replayed"]) == (False, "true")
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert (await client.get("/v1/sandboxes/current")).json()["counts"]["active"] == 1
+
+
 async def test_a_deleted_sandbox_is_gone_with_its_keys_at_once(house: House, client: AsyncClient) -> None:
     made = (await client.post("/v1/keys", json={"name": "other", "role": "tester"})).json()
     other = house.client(made["key"])

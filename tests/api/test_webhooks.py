@@ -119,6 +119,20 @@ async def test_a_repeat_makes_no_second_webhook(client: AsyncClient) -> None:
     assert len((await client.get("/v1/webhooks")).json()["items"]) == 1
 
 
+async def test_a_repeated_test_or_replay_is_answered_with_the_delivery_of_the_first(client: AsyncClient) -> None:
+    path = f"/v1/webhooks/{(await made(client))['id']}"
+    sent = await client.post(f"{path}/test", headers={"Idempotency-Key": "test"})
+    replayed = f"{path}/deliveries/{sent.json()['event']}/replay"
+    await client.post(replayed, headers={"Idempotency-Key": "replay"})
+    for asked, key in ((f"{path}/test", "test"), (replayed, "replay")):
+        again = await client.post(asked, headers={"Idempotency-Key": key})
+        assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "true")
+        assert again.json()["event"] == sent.json()["event"]
+    assert len((await client.get(f"{path}/deliveries")).json()["items"]) == 1
+    other = await client.post(replayed, headers={"Idempotency-Key": "test"})
+    assert (other.status_code, code_of(other)) == (422, "idempotency-key-reused")
+
+
 async def test_twenty_are_enough(client: AsyncClient) -> None:
     for _ in range(20):
         await made(client)

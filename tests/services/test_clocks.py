@@ -193,7 +193,7 @@ async def test_an_advance_past_the_ceiling_is_refused_at_the_field_that_asked_fo
 @pytest.mark.parametrize("kind", [clocks.ADVANCE, clocks.DRY_RUN])
 async def test_a_reset_leaves_a_queued_move_of_the_clock_behind(ctx: Context, kind: str) -> None:
     job = await queued(ctx, kind, {"from": DEMO_START.isoformat(), "to": None})
-    await services_sandboxes.reset(ctx)
+    await services_sandboxes.reset(ctx, once())
     after = await ctx.reloaded()
     assert (await jobs.show(after, job.job_id)).state is JobState.CANCELLED
     assert await clocks.show(after) == clocks.Time(now=DEMO_START, mode=Mode.FROZEN, speed=1)

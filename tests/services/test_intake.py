@@ -532,7 +532,7 @@ async def test_what_was_taken_before_a_cancellation_stays_and_the_file_can_be_se
 
 async def test_a_reset_leaves_an_import_behind(ctx: Context) -> None:
     job = await sent(ctx, table(row(1)))
-    await sandboxes_service.reset(ctx)
+    await sandboxes_service.reset(ctx, once())
     assert not await loop.next_job(ctx.registry)
     assert (await jobs.show(await ctx.reloaded(), job.job_id)).state is JobState.CANCELLED
 

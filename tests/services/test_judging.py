@@ -183,7 +183,7 @@ async def test_judging_is_over_where_the_sandbox_leaves_its_world(inside: Contex
     assert snapshot.result is not None
     job = await chosen(inside, "shorter")
     progress = await taken(inside, job)
-    await sandboxes.reset(await now(inside))
+    await sandboxes.reset(await now(inside), once())
     with suppress(CancelledError):
         await policies.finish_judge(inside, progress)
     assert (await services.show(await now(inside), job.job_id)).state is JobState.CANCELLED

@@ -144,7 +144,7 @@ async def test_a_reset_at_any_moment_of_a_move_leaves_an_empty_world_and_the_clo
     mine = await taken(ctx, move)
 
     async def reset() -> None:
-        await sandboxes.reset(await context_of(ctx.registry, ctx.key))
+        await sandboxes.reset(await context_of(ctx.registry, ctx.key), once())
 
     with suppress(CancelledError):
         progress = Interrupted(ctx.registry, mine[move.job_id], 0, hook=reset, after=after)

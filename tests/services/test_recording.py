@@ -29,7 +29,7 @@ async def test_nothing_is_recorded_once_the_clock_has_moved_since_it_was_decided
 
 
 async def test_nothing_is_recorded_in_a_world_that_was_reset_since_it_was_decided(ctx: Context) -> None:
-    await sandboxes.reset(ctx)
+    await sandboxes.reset(ctx, once())
     with pytest.raises(RaceLostError):
         await store(
             ctx,

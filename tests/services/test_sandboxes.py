@@ -88,24 +88,41 @@ async def test_a_reset_gives_an_empty_world_at_once_and_keeps_clock_and_keys(ctx
     await advance(ctx, utc("2026-12-05 00:00"))
     before = await sandboxes.current(ctx)
     began = time.perf_counter()
-    after = await sandboxes.reset(ctx)
+    told, again = await sandboxes.reset(ctx, once())
     took = time.perf_counter() - began
+    after = await sandboxes.current(ctx)
+    assert (told, again) == (sandboxes.current_answer(after), False)
     assert after.sandbox.world_id != before.sandbox.world_id
     assert (after.sandbox.clock, after.now) == (before.sandbox.clock, before.now)
-    assert await sandboxes.current(ctx) == after
     assert not any(after.counts.values())
     assert took < 0.25  # milliseconds, with room for a busy machine; twenty deletes of rows would not depend on size
 
 
+async def test_a_reset_that_is_repeated_is_one(ctx: Context, other_worker: Context) -> None:
+    again = attempt("empty-it", b"")
+    told = await asyncio.gather(*(sandboxes.reset(caller, again) for caller in [ctx, other_worker] * 2))
+    assert sorted(repeated for _, repeated in told) == [False, True, True, True]
+    assert all(answer == told[0][0] for answer, _ in told)
+    now = await context_of(ctx.registry, ctx.key)
+    assert told[0][0]["world"] == f"wld_{now.caller.world_id.hex}"
+    await cards.issue(now, application(), once())
+    assert await sandboxes.reset(now, again) == (told[0][0], True)
+    assert sum((await sandboxes.current(now)).counts.values()) == 1
+    await sandboxes.reset(now, once())  # and in whatever world
+    now = await context_of(ctx.registry, ctx.key)
+    assert await sandboxes.reset(now, again) == (told[0][0], True)
+    assert (await context_of(ctx.registry, ctx.key)).caller.world_id == now.caller.world_id
+
+
 async def test_after_a_reset_nothing_of_the_old_world_is_found(ctx: Context) -> None:
     made = await cards.issue(ctx, application(), once())
-    await sandboxes.reset(ctx)
+    await sandboxes.reset(ctx, once())
     with pytest.raises(NotFound):
         await cards.show(ctx, made.card.number)
     assert (await cards.issue(ctx, application(), once())).card.supersedes is None
 
 
-@pytest.mark.parametrize("end", [sandboxes.reset, sandboxes.delete])
+@pytest.mark.parametrize("end", [lambda ctx: sandboxes.reset(ctx, once()), sandboxes.delete])
 async def test_the_keys_of_a_world_that_is_left_are_destroyed_at_once(ctx: Context, end: Any) -> None:
     await end(ctx)
     found = await ctx.db.all(select(world_keys.c.version).where(world_keys.c.world_id == ctx.caller.world_id))
@@ -114,7 +131,7 @@ async def test_the_keys_of_a_world_that_is_left_are_destroyed_at_once(ctx: Conte
 
 async def test_an_abandoned_world_is_purged(ctx: Context) -> None:
     await cards.issue(ctx, application(entry=entry_at()), once())
-    await sandboxes.reset(ctx)
+    await sandboxes.reset(ctx, once())
     await cards.issue(ctx, application(entry=entry_at()), once())
     assert await sandboxes.purge(ctx.registry) >= 1
     for statement in purging.OF_WORLD:  # every table that a world has rows in
@@ -139,7 +156,7 @@ async def _expired(ctx: Context) -> Context:
     )
     for one in range(5):
         await cards.issue(ctx, application(f"FA000000{one}", entry=entry_at()), attempt(f"{one}"))
-        await webhooks.test(ctx, hook.webhook.webhook_id)
+        await webhooks.test(ctx, hook.webhook.webhook_id, once())
     await ctx.db.run(
         update(sandboxes_table)
         .where(sandboxes_table.c.sandbox_id == ctx.caller.sandbox_id)
@@ -177,7 +194,7 @@ async def test_several_workers_purge_each_world_once(
 async def test_a_deleted_sandbox_knows_nobody(ctx: Context) -> None:
     await sandboxes.delete(ctx)
     assert await ctx.registry.caller(ctx.key) is None
-    for use in (sandboxes.current(ctx), sandboxes.reset(ctx), sandboxes.delete(ctx), sandboxes.keys(ctx)):
+    for use in (sandboxes.current(ctx), sandboxes.reset(ctx, once()), sandboxes.delete(ctx), sandboxes.keys(ctx)):
         with pytest.raises(Unknown):
             await use
     with pytest.raises(Unknown):
@@ -264,7 +281,7 @@ _USES: dict[str, Any] = {
         ctx, name="x", role=Role.TESTER, scopes=(), expires_at=None, attempt=once()
     ),
     "revoke a key": lambda ctx: sandboxes.revoke_key(ctx, "mck_x"),
-    "reset": sandboxes.reset,
+    "reset": lambda ctx: sandboxes.reset(ctx, once()),
     "delete": sandboxes.delete,
 }
 
@@ -302,7 +319,7 @@ async def test_a_reset_in_one_process_is_seen_by_another_at_its_next_request(
     ctx: Context, other_worker: Context
 ) -> None:
     made = await cards.issue(other_worker, application(), once())
-    await sandboxes.reset(ctx)
+    await sandboxes.reset(ctx, once())
     with pytest.raises(NotFound):
         await cards.show(other_worker, made.card.number)
     again = await cards.issue(other_worker, application(), once())

@@ -66,16 +66,16 @@ async def test_an_endpoint_is_shown_and_listed_without_its_secret(ctx: Context) 
 async def test_another_sandboxs_endpoint_is_not_here(ctx: Context, new_sandbox: NewContext) -> None:
     hook, other = await hooked(ctx), await new_sandbox()
     webhook_id = hook.webhook.webhook_id
-    event = (await webhooks.test(ctx, webhook_id)).fact_id
+    event = (await webhooks.test(ctx, webhook_id, once()))[0].fact_id
     assert await webhooks.listing(other) == []
     for refused in (
         webhooks.show(other, webhook_id),
         webhooks.change(other, webhook_id, {"url": URL}, anywhere=True),
         webhooks.remove(other, webhook_id),
         webhooks.rotate(other, webhook_id, once()),
-        webhooks.test(other, webhook_id),
+        webhooks.test(other, webhook_id, once()),
         webhooks.deliveries(other, webhook_id, state=None, after=None, limit=10),
-        webhooks.replay(other, webhook_id, event),
+        webhooks.replay(other, webhook_id, event, once()),
     ):
         with pytest.raises(NotFound, match="webhook-not-found"):
             await refused
@@ -121,7 +121,7 @@ async def test_a_secret_is_never_told_again_under_an_idempotency_key(ctx: Contex
 
 async def test_it_goes_with_its_sandbox(ctx: Context) -> None:
     hook = await hooked(ctx)
-    await webhooks.test(ctx, hook.webhook.webhook_id)
+    await webhooks.test(ctx, hook.webhook.webhook_id, once())
     await sandboxes.delete(ctx)
     assert await ctx.db.all(select(table.c.webhook_id).where(table.c.webhook_id == hook.webhook.webhook_id)) == []
 
@@ -208,7 +208,7 @@ async def test_a_disabled_endpoint_keeps_its_place_in_the_feed(ctx: Context) -> 
     webhook_id = hook.webhook.webhook_id
     await webhooks.change(ctx, webhook_id, {"state": EndpointState.DISABLED}, anywhere=False)
     await issued(ctx)
-    await webhooks.test(ctx, webhook_id)
+    await webhooks.test(ctx, webhook_id, once())
     await made(ctx, hook)
     assert await history(ctx, hook) == [None]
     assert webhook_id not in await deliveries.waiting(ctx.registry)
@@ -222,7 +222,7 @@ async def test_a_disabled_endpoint_keeps_its_place_in_the_feed(ctx: Context) -> 
 async def test_pages_of_deliveries_give_each_once_and_states_tell_them_apart(ctx: Context) -> None:
     hook = await hooked(ctx)
     webhook_id = hook.webhook.webhook_id
-    tests = [(await webhooks.test(ctx, webhook_id)).fact_id for _ in range(5)]
+    tests = [(await webhooks.test(ctx, webhook_id, once()))[0].fact_id for _ in range(5)]
     seen, after, more = [], None, True
     while more:
         page = await webhooks.deliveries(ctx, webhook_id, state=None, after=after, limit=2)
@@ -231,6 +231,36 @@ async def test_pages_of_deliveries_give_each_once_and_states_tell_them_apart(ctx
     assert seen == tests[::-1]
     assert len(await history(ctx, hook, DeliveryState.PENDING)) == 5
     assert await history(ctx, hook, DeliveryState.FAILED) == await history(ctx, hook, DeliveryState.DELIVERED) == []
+
+
+# Repeated ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_test_event_that_is_asked_for_again_under_its_key_is_sent_once(
+    ctx: Context, other_worker: Context
+) -> None:
+    webhook_id, again = (await hooked(ctx)).webhook.webhook_id, attempt("t", b"", "testWebhook")
+    told = await asyncio.gather(*(webhooks.test(caller, webhook_id, again) for caller in [ctx, other_worker] * 2))
+    assert sorted(repeated for _, repeated in told) == [False, True, True, True]
+    assert len({delivery.fact_id for delivery, _ in told}) == 1
+    assert len((await webhooks.deliveries(ctx, webhook_id, state=None, after=None, limit=9)).items) == 1
+    await sandboxes.reset(ctx, once())
+    with pytest.raises(NotFound, match="delivery-not-found"):
+        await webhooks.test(await ctx.reloaded(), webhook_id, again)  # what was pending has gone with the world
+
+
+async def test_a_replay_that_is_asked_for_again_under_its_key_is_sent_once(ctx: Context) -> None:
+    hook = await hooked(ctx)
+    webhook_id, (event_id,) = hook.webhook.webhook_id, await tried(ctx, hook, 204)
+    again = attempt("r", b"", "replayDelivery")
+    asked, repeated = await webhooks.replay(ctx, webhook_id, event_id, again)
+    assert (asked.state, repeated) == (DeliveryState.PENDING, False)
+    (message,) = await deliveries.claim(ctx.registry, webhook_id, limit=9, lease=timedelta(seconds=9))
+    arrived = Tried(at=message.at, status=204, error=None, took_ms=5)
+    await deliveries.settle(ctx.registry, message, arrived, _PACE)
+    asked, repeated = await webhooks.replay(ctx, webhook_id, event_id, again)
+    assert (asked.state, repeated) == (DeliveryState.DELIVERED, True)
+    assert await deliveries.claim(ctx.registry, webhook_id, limit=9, lease=timedelta(seconds=9)) == []
 
 
 # Forgotten -----------------------------------------------------------------------------------------------------------
@@ -242,7 +272,7 @@ async def tried(ctx: Context, hook: NewSecret, *statuses: int) -> list[UUID]:
     """Make a delivery for each status, try it once, and tell them in that order."""
     events = []
     for status in statuses:
-        events.append((await webhooks.test(ctx, hook.webhook.webhook_id)).fact_id)
+        events.append((await webhooks.test(ctx, hook.webhook.webhook_id, once()))[0].fact_id)
         (message,) = await deliveries.claim(ctx.registry, hook.webhook.webhook_id, limit=1, lease=timedelta(seconds=9))
         tried = Tried(at=message.at, status=status, error=None, took_ms=5)
         await deliveries.settle(ctx.registry, message, tried, _PACE)
@@ -268,8 +298,8 @@ async def kept(ctx: Context, hook: NewSecret) -> list[UUID]:
 async def test_deliveries_are_forgotten_thirty_days_after_they_ended_and_pending_ones_never(ctx: Context) -> None:
     hook = await hooked(ctx)
     delivered, failed, replayed = await tried(ctx, hook, 204, 500, 204)
-    await webhooks.replay(ctx, hook.webhook.webhook_id, replayed)
-    waiting = (await webhooks.test(ctx, hook.webhook.webhook_id)).fact_id
+    await webhooks.replay(ctx, hook.webhook.webhook_id, replayed, once())
+    waiting = (await webhooks.test(ctx, hook.webhook.webhook_id, once()))[0].fact_id
     await pass_days(ctx, 29)
     assert not await deliveries.forget_some(ctx.registry)
     assert await kept(ctx, hook) == [delivered, failed, replayed, waiting]
@@ -320,7 +350,7 @@ async def test_an_endpoint_is_disabled_by_days_of_failures_not_by_days_without_a
     ctx: Context, days: list[int], expected: EndpointState
 ) -> None:
     hook = await hooked(ctx)
-    await webhooks.test(ctx, hook.webhook.webhook_id)
+    await webhooks.test(ctx, hook.webhook.webhook_id, once())
     (message,) = await deliveries.claim(ctx.registry, hook.webhook.webhook_id, limit=1, lease=timedelta(seconds=9))
     for day in days:
         assert (await webhooks.show(ctx, hook.webhook.webhook_id)).state is EndpointState.ACTIVE
@@ -336,15 +366,15 @@ async def test_what_is_of_a_world_left_behind_is_not_sent_again(ctx: Context) ->
     hook = await hooked(ctx)
     webhook_id = hook.webhook.webhook_id
     with pytest.raises(NotFound, match="delivery-not-found"):
-        await webhooks.replay(ctx, webhook_id, NOBODY)
+        await webhooks.replay(ctx, webhook_id, NOBODY, once())
     await issued(ctx)
     await made(ctx, hook)
     (delivery,) = (await webhooks.deliveries(ctx, webhook_id, state=None, after=None, limit=10)).items
     (message,) = await deliveries.claim(ctx.registry, webhook_id, limit=1, lease=timedelta(seconds=9))
-    assert (await webhooks.replay(ctx, webhook_id, delivery.fact_id)).fact_id == delivery.fact_id
-    await sandboxes.reset(ctx)
+    assert (await webhooks.replay(ctx, webhook_id, delivery.fact_id, once()))[0].fact_id == delivery.fact_id
+    await sandboxes.reset(ctx, once())
     with pytest.raises(NotFound, match="delivery-not-found"):
-        await webhooks.replay(ctx, webhook_id, delivery.fact_id)
+        await webhooks.replay(ctx, webhook_id, delivery.fact_id, once())
     assert message.headers["webhook-id"] == f"fct_{delivery.fact_id.hex}"
     await issued(await context_of(ctx.registry, ctx.key), "FA0000002")
     await made(ctx, hook)
@@ -397,7 +427,7 @@ async def test_after_a_restore_what_was_told_before_the_snapshot_is_still_delive
     await made(ctx, before, later)
     assert (await history(ctx, before), await history(ctx, lagging)) == ([4, 3, 2, 1], [1])
     ctx = await restored(ctx, snapshot)
-    await webhooks.test(ctx, before.webhook.webhook_id)
+    await webhooks.test(ctx, before.webhook.webhook_id, once())
     await made(ctx, before, lagging, later)
     assert await history(ctx, before, DeliveryState.PENDING) == [None, 3, 2]
     assert await history(ctx, lagging, DeliveryState.PENDING) == [3, 2, 1]
@@ -418,11 +448,11 @@ async def test_a_restore_of_a_world_that_was_left_delivers_nothing_again(ctx: Co
     await made(ctx, hook, idle)
     assert await sent(ctx, hook) == [1, 2, 3]
     snapshot = await snapshot_of(ctx)
-    await sandboxes.reset(ctx)
+    await sandboxes.reset(ctx, once())
     ctx = await restored(await ctx.reloaded(), snapshot)
     await made(ctx, hook, idle)
     assert await sent(ctx, hook) == []
-    await sandboxes.reset(ctx)
+    await sandboxes.reset(ctx, once())
     ctx = await ctx.reloaded()
     await issued(ctx, "FA0000009")
     await made(ctx, hook, idle)

@@ -374,7 +374,7 @@ async def test_the_rules_of_then_are_in_force_again_even_those_deleted_since(ctx
 async def test_a_snapshot_outlives_a_reset(lived: Context) -> None:
     then = await statuses(lived)
     snapshot = await snapshot_of(lived)
-    await sandboxes.reset(lived)
+    await sandboxes.reset(lived, once())
     await sandboxes.purge(lived.registry)
     lived, _ = await restored(await lived.reloaded(), snapshot)
     assert await statuses(lived) == then

@@ -181,7 +181,7 @@ async def test_they_are_sent_in_the_order_of_the_feed(ctx: Context, receiver: Re
 
 async def test_a_test_event_is_no_fact(ctx: Context, receiver: Receiver) -> None:
     hook = await hooked(ctx, receiver.url, FactKind.ISSUED)
-    sent = await webhooks.test(ctx, hook.webhook.webhook_id)
+    sent, _ = await webhooks.test(ctx, hook.webhook.webhook_id, once())
     async with working(ctx.registry):
         await until(lambda: len(receiver.received) == 1)
     (event,) = receiver.verified_by(hook.secret)
@@ -236,7 +236,7 @@ async def test_after_the_last_try_of_the_table_it_has_failed_and_can_be_sent_aga
             await until(failed)
             assert len(receiver.received) == TRIES
             (delivery,) = await history(ctx, hook)
-            again = await webhooks.replay(ctx, hook.webhook.webhook_id, delivery.fact_id)
+            again, _ = await webhooks.replay(ctx, hook.webhook.webhook_id, delivery.fact_id, once())
             assert again.state is DeliveryState.PENDING
             await until(lambda: len(receiver.received) == TRIES + 1)
             await asyncio.sleep(0.1)
@@ -251,7 +251,7 @@ async def test_what_has_arrived_can_be_sent_again_with_the_same_id(ctx: Context,
         await until(lambda: len(receiver.received) == 1)
         await asyncio.sleep(0.1)
         (delivery,) = await history(ctx, hook)
-        await webhooks.replay(ctx, hook.webhook.webhook_id, delivery.fact_id)
+        await webhooks.replay(ctx, hook.webhook.webhook_id, delivery.fact_id, once())
         await until(lambda: len(receiver.received) == 2)
     first, second = receiver.received
     assert (first.id, first.body) == (second.id, second.body)
@@ -264,7 +264,7 @@ async def test_what_is_replayed_while_it_is_on_the_way_is_sent_again(ctx: Contex
         async with working(ctx.registry):
             await until(lambda: len(receiver.received) == 1)
             (delivery,) = await history(ctx, hook)
-            await webhooks.replay(ctx, hook.webhook.webhook_id, delivery.fact_id)
+            await webhooks.replay(ctx, hook.webhook.webhook_id, delivery.fact_id, once())
             await until(lambda: len(receiver.received) == 2)
 
             async def arrived() -> bool:
@@ -607,7 +607,7 @@ async def test_the_worker_deletes_what_nobody_asks_for_any_more(ctx: Context, ne
     old = {"expires_at": await real_now(ctx.db)}
     await ctx.db.run(update(sandboxes_table).where(sandboxes_table.c.sandbox_id == gone.caller.sandbox_id).values(old))
     hook = await hooked(ctx, "http://127.0.0.1:1/nobody")
-    await webhooks.test(ctx, hook.webhook.webhook_id)
+    await webhooks.test(ctx, hook.webhook.webhook_id, once())
     ended = {"state": "delivered", "next_at": None, "ended_at": old["expires_at"] - timedelta(days=31)}
     mine = deliveries_table.c.webhook_id == hook.webhook.webhook_id
     await ctx.db.run(update(deliveries_table).where(mine).values(ended))
@@ -714,7 +714,7 @@ async def test_after_a_reset_the_webhook_goes_on_with_the_new_world(ctx: Context
     await issued(ctx, "FA0000002")
     async with working(ctx.registry, Pace()):
         await until(lambda: _has(ctx, hook, 2))
-    await sandboxes.reset(ctx)
+    await sandboxes.reset(ctx, once())
     await webhooks.change(ctx, hook.webhook.webhook_id, {"url": receiver.url}, anywhere=True)
     assert await states(ctx, hook) == [DeliveryState.DELIVERED]  # what waited is dropped with its world
     number = await issued(ctx, "FA0000003")
