@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -122,12 +125,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.registry = await open_registry(settings, db)
         gc.collect()
         gc.freeze()  # what stands now stays: collections need not walk through it while requests wait
-        stop = asyncio.Event()
+        app.state.stopping = stop = asyncio.Event()
         working = None
         if settings.works_inside:
             work = loop.run(app.state.registry, stop, anywhere=settings.webhooks_anywhere)
             working = asyncio.create_task(work)
-        yield
+        with _set_by_signals(stop):
+            yield
         stop.set()
         if working:
             await working
@@ -165,6 +169,29 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
     app.add_middleware(Envelope, dice=config.dice)
     return app
+
+
+@contextmanager
+def _set_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set an event as soon as a server's process is told to end.
+
+    The server itself tells so only when every answer is sent, and that of a stream has no end.
+    """
+    listening = asyncio.get_running_loop()
+    asked = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    of_server = {number: handler for number in asked if callable(handler := signal.getsignal(number))}
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        listening.call_soon_threadsafe(stop.set)
+        of_server[signal.Signals(number)](number, frame)
+
+    for number in of_server:
+        signal.signal(number, hear)
+    try:
+        yield
+    finally:
+        for number, handler in of_server.items():
+            signal.signal(number, handler)
 
 
 def _read_data() -> None:

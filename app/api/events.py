@@ -131,12 +131,16 @@ async def stream(
     asked: Annotated[StreamAsked, Query()],
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
 ) -> Response:
-    """Browsers' EventSource resumes by itself with Last-Event-ID. A comment every 15 seconds shows that it lives."""
+    """Browsers' EventSource resumes by itself with Last-Event-ID, after a restart of the server too.
+
+    A comment every 15 seconds shows that it lives.
+    """
     ctx = context(request)
     position, world = _place(last_event_id or asked.after)
     # what is wrong with the place is told before the stream begins
     await events.page(ctx, after=position, kinds=(), limit=1, world=world)
-    frames = _frames(ctx, position, frozenset(asked.types), until_idle=asked.until_idle)
+    stopping: asyncio.Event = request.app.state.stopping
+    frames = _frames(ctx, position, frozenset(asked.types), stopping, until_idle=asked.until_idle)
     return _EventStream(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
@@ -145,11 +149,11 @@ class _EventStream(Patient, EventSourceResponse):
 
 
 async def _frames(
-    ctx: Context, position: int, kinds: Collection[FactKind], *, until_idle: bool
+    ctx: Context, position: int, kinds: Collection[FactKind], stopping: asyncio.Event, *, until_idle: bool
 ) -> AsyncIterator[bytes]:
-    """Tell events as they come, until the key is no longer good or the sandbox points to another world."""
+    """Tell events as they come, until the key is no longer good, the sandbox points to another world, or we stop."""
     told_at, world = asyncio.get_running_loop().time(), events.mark(ctx)
-    while True:
+    while not stopping.is_set():
         try:
             ctx = await ctx.again()
             page = await events.page(ctx, after=position, kinds=kinds, limit=100, world=world)

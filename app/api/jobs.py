@@ -118,12 +118,12 @@ async def accepted(request: Request, job: Job, again: bool) -> Response:  # noqa
 
 
 async def awaited(request: Request, job: Job) -> Job:
-    """Hold the answer as long as the client prefers, or until the job is over."""
+    """Hold the answer as long as the client prefers, or until the job is over; not while the server waits to stop."""
     wanted = _WAIT.search(request.headers.get("prefer", ""))
     left = min(int(wanted[1]), LONGEST_WAIT) if wanted else 0
     ctx: Context = context(request)
     for _ in range(round(left / _LOOK)):
-        if jobs.is_over(job) or await request.is_disconnected():
+        if jobs.is_over(job) or request.app.state.stopping.is_set() or await request.is_disconnected():
             break
         await asyncio.sleep(_LOOK)
         job = await jobs.show(ctx, job.job_id)

@@ -44,6 +44,8 @@ cli.command("import")(import_export.import_register)
 cli.command("export")(import_export.export_file)
 
 DEMO = "Demo"
+_PARTING = 20
+"""Seconds for what is being sent when the server is told to stop; streams end at once, and resume elsewhere."""
 _SPECIMENS = Path(__file__).parents[2] / "tests" / "data" / "mrz.json"
 
 
@@ -80,6 +82,7 @@ def serve() -> None:
         access_log=False,  # addresses of people's cards are nobody's log line
         log_level="warning" if settings.mode is Mode.DEMO else "info",
         server_header=False,
+        timeout_graceful_shutdown=_PARTING,
     )
 
 

@@ -181,6 +181,7 @@ _PROGRESS = _MINE.values(
     counts=bindparam("to_counts", type_=Json()),
     leased_until=bindparam("until", type_=Instant()),
 )
+_HAND_BACK = _MINE.values(state=JobState.QUEUED.value, leased_until=None, attempts=jobs.c.attempts - 1)
 _NOTE = _MINE.values(result=bindparam("to_result", type_=Json()))
 _FINISH = _MINE.values(
     state=bindparam("to_state", type_=jobs.c.state.type),
@@ -204,6 +205,11 @@ async def keep(
     """Say how far a job is, and keep it until `until`; False when it was cancelled meanwhile, or taken over."""
     values = {"to_done": done, "to_total": total, "to_counts": counts, "until": until}
     return await db.run(_PROGRESS, **_mine(job), **values) == 1
+
+
+async def hand_back(db: Session, job: Job) -> None:
+    """Leave a job to whoever comes next, at once; it was not taken in vain, so this take does not count."""
+    await db.run(_HAND_BACK, **_mine(job))
 
 
 async def note(db: Session, job: Job, result: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Jobs: asked for, shown, cancelled; and worked on, so that a job whose process dies is taken over by another one."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
@@ -175,17 +176,22 @@ class CancelledError(Exception):
     """Somebody has cancelled the job: stop where you are."""
 
 
+class StoppedError(CancelledError):
+    """The worker is told to stop: leave the job to the next one."""
+
+
 @dataclass(slots=True)
 class Progress:
-    """How far a job is. `keep` tells it, which also tells that the worker is alive."""
+    """How far a job is. `keep` tells it, which also tells that the worker is alive; `stop` is set when it must end."""
 
     registry: Registry
     job: Job
     done: int
     counts: dict[str, int] = field(default_factory=dict)
+    stop: asyncio.Event | None = None
 
     async def keep(self, done: int, total: int | None = None, unit: Session | None = None) -> None:
-        """Say how far the job is; CancelledError when nobody wants it any more.
+        """Say how far the job is; CancelledError when nobody wants it any more, or not from this worker.
 
         In the transaction `unit` of what was done, where what is done twice would be seen.
         """
@@ -195,6 +201,8 @@ class Progress:
         kept = await rows.keep(db, self.job, done=done, total=total, counts=self.counts, until=until)
         if not kept:
             raise CancelledError
+        if self.stop is not None and self.stop.is_set():
+            raise StoppedError
 
     async def require_world(self, ctx: Context) -> None:
         """Make sure that the caller's world is the one that a job `of_world` was asked of; CancelledError if not."""
@@ -234,8 +242,8 @@ Handler = Callable[[Context, Progress], Awaitable[Finished]]
 """Does the work of a job. A job that is taken over is begun again: what is done already must be seen to be done."""
 
 
-async def work_on_next(registry: Registry, handlers: Mapping[str, Handler]) -> bool:
-    """Take the next job and do it; False when there is none."""
+async def work_on_next(registry: Registry, handlers: Mapping[str, Handler], stop: asyncio.Event | None = None) -> bool:
+    """Take the next job and do it, until told to `stop`; False when there is none."""
     real = await sandboxes.real_now(registry.db)
     job = await rows.claim(registry.db, real=real, until=real + _LEASE)
     if job is None:
@@ -244,7 +252,7 @@ async def work_on_next(registry: Registry, handlers: Mapping[str, Handler]) -> b
     if ctx is None:  # the sandbox has just expired
         return True
     with suppress(CancelledError, Refusal):  # which is told to whoever asks for the job
-        await _work(ctx, job, handlers[job.kind])
+        await _work(ctx, job, handlers[job.kind], stop)
     return True
 
 
@@ -256,13 +264,16 @@ async def work_at_once(ctx: Context, job: Job, handler: Handler) -> Finished | N
         return None
 
 
-async def _work(ctx: Context, job: Job, handler: Handler) -> Finished:
+async def _work(ctx: Context, job: Job, handler: Handler, stop: asyncio.Event | None = None) -> Finished:
     db = ctx.db
-    progress = Progress(ctx.registry, job, job.done, dict(job.counts or {}))
+    progress = Progress(ctx.registry, job, job.done, dict(job.counts or {}), stop)
     try:
         # asked for while a restore or reset was being committed, which has not seen it
         await progress.require_world(ctx)
         finished = await handler(ctx, progress)
+    except StoppedError:
+        await rows.hand_back(db, job)
+        raise
     except Refusal as refusal:
         await rows.finish(db, job, JobState.FAILED, real=await sandboxes.real_now(db), problem=refusal.told())
         raise

@@ -68,7 +68,7 @@ async def run(registry: Registry, stop: asyncio.Event, *, anywhere: bool) -> Non
     courier = Courier(registry, sender, Pace(), Places(connections()))
     works = (
         ("announcing", announce_everywhere, _IDLE),
-        ("jobs", next_job, _IDLE),
+        ("jobs", partial(next_job, stop=stop), _IDLE),
         ("deliveries", make_deliveries, _IDLE),
         ("webhooks", courier.round, _IDLE),
         ("tidying", tidy, _SELDOM),
@@ -140,6 +140,6 @@ async def tidy(registry: Registry) -> bool:
     return old or read or more
 
 
-async def next_job(registry: Registry) -> bool:
-    """Do the next job, if there is one."""
-    return await jobs.work_on_next(registry, HANDLERS)
+async def next_job(registry: Registry, stop: asyncio.Event | None = None) -> bool:
+    """Do the next job, if there is one; when told to `stop`, leave the rest of it to the next worker."""
+    return await jobs.work_on_next(registry, HANDLERS, stop)

@@ -15,6 +15,7 @@ import httpx2
 
 MASTER_KEY = "11" * 32
 KEY = "mck_demo_key_of_the_fault_tests"
+_SECONDS_TO_STOP = 10
 
 
 def environment(url: str, folder: Path) -> Mapping[str, str]:
@@ -44,6 +45,11 @@ class Served:
         """End it as a power cut would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def stop(self) -> None:
+        """Tell it to end, as whoever deploys does; it has ten seconds."""
+        self.process.terminate()
+        self.process.wait(_SECONDS_TO_STOP)
 
     def start_again(self) -> None:
         self.process = _start(self.port, self.variables)
@@ -78,6 +84,14 @@ class Workers:
     def replace(self, place: int) -> None:
         """Kill one, and let another take its place."""
         self.kill(place)
+        self.processes[place] = _worker(self.variables)
+
+    def stop(self, place: int) -> None:
+        """Tell one to end, as whoever deploys does; it has ten seconds."""
+        self.processes[place].terminate()
+        self.processes[place].wait(_SECONDS_TO_STOP)
+
+    def start_again(self, place: int) -> None:
         self.processes[place] = _worker(self.variables)
 
 

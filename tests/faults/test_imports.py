@@ -29,11 +29,11 @@ async def test_a_server_killed_in_the_middle_of_an_import_takes_every_row_once(
     with served(database_url, tmp_path, MIGCARD_WORKER="inside") as server:
         headers = await sandbox(server)
         async with AsyncClient(base_url=server.address, headers=headers, timeout=60) as client:
-            job = await _sent(client, _ROWS, "skip_bad")
-            before = (await _until(client, job, lambda now: now["counts"].get("read", 0) > 0))["counts"]["read"]
+            job = await sent(client, _ROWS, "skip_bad")
+            before = (await job_until(client, job, lambda now: now["counts"].get("read", 0) > 0))["counts"]["read"]
             assert before < _ROWS
             await _killed(server, database_url, job)
-            await _require_every_row_once(client, job, _ROWS)
+            await require_every_row_once(client, job, _ROWS)
 
 
 async def test_a_server_killed_while_it_writes_what_is_all_or_nothing_has_shown_nothing_of_it(
@@ -42,24 +42,24 @@ async def test_a_server_killed_while_it_writes_what_is_all_or_nothing_has_shown_
     with served(database_url, tmp_path, MIGCARD_WORKER="inside") as server:
         headers = await sandbox(server)
         async with AsyncClient(base_url=server.address, headers=headers, timeout=60) as client:
-            job = await _sent(client, _ALL_AT_ONCE, "all_or_nothing")
+            job = await sent(client, _ALL_AT_ONCE, "all_or_nothing")
             # on SQLite nobody is answered while it writes: by then it is done, or all but
-            before = await _until(client, job, lambda now: now["done"] * 2 >= (now["total"] or now["done"] * 2 + 1))
+            before = await job_until(client, job, lambda now: now["done"] * 2 >= (now["total"] or now["done"] * 2 + 1))
             await _killed(server, database_url, job)
             if before["state"] == "running":
                 assert await _cards(client) in {0, _ALL_AT_ONCE}
-            await _require_every_row_once(client, job, _ALL_AT_ONCE)
+            await require_every_row_once(client, job, _ALL_AT_ONCE)
 
 
-async def _sent(client: AsyncClient, rows: int, mode: str) -> str:
+async def sent(client: AsyncClient, rows: int, mode: str) -> str:
     data, asked = table(*(row(serial) for serial in range(rows))), {"source": "faults", "mode": mode}
     sent = await client.post("/v1/imports", params=asked, content=data, headers={"Content-Type": "text/csv"})
     link: str = sent.json()["links"]["import"]
     return link
 
 
-async def _require_every_row_once(client: AsyncClient, job: str, rows: int) -> None:
-    done = await _until(client, job, lambda now: now["state"] == "done")
+async def require_every_row_once(client: AsyncClient, job: str, rows: int) -> None:
+    done = await job_until(client, job, lambda now: now["state"] == "done")
     assert done["counts"] == {"read": rows, "accepted": rows, "rejected": 0, "duplicate": 0, "conflict": 0}
     assert await _cards(client) == rows
 
@@ -77,7 +77,7 @@ async def _killed(server: Served, database_url: str, job: str) -> None:
     await asyncio.to_thread(server.start_again)
 
 
-async def _until(client: AsyncClient, job: str, enough: Callable[[Any], bool]) -> Any:  # noqa: ANN401  JSON
+async def job_until(client: AsyncClient, job: str, enough: Callable[[Any], bool]) -> Any:  # noqa: ANN401  JSON
     """Wait until a job is far enough."""
     for _ in range(_LOOKS):
         try:
