@@ -583,7 +583,7 @@ async def test_what_a_killed_worker_and_a_reset_have_left_is_deleted(ctx: Contex
     await asyncio.wait({dead})
     await forget(ctx)
     assert await parts_of(ctx, job) > 2  # it goes on
-    await sandboxes_service.reset(ctx)
+    await sandboxes_service.reset(ctx, once())
     await forget(ctx)
     assert await parts_of(ctx, job) == 0
 
