@@ -9,7 +9,10 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+MARK = b"\xef\xbb\xbf"
+"""By which spreadsheets know UTF-8: it begins a file."""
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet takes for a formula; the reader of registers takes the mark off again."""
 
 
 def columns_of(model: type[BaseModel], path: str = "") -> list[str]:
@@ -27,16 +30,16 @@ def _shape(kind: Any) -> type[BaseModel] | None:  # noqa: ANN401  whatever stand
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def written(rows: Iterable[Iterable[str]]) -> bytes:
-    """Write rows by RFC 4180."""
+def written(rows: Iterable[Iterable[object]]) -> bytes:
+    """Write rows by RFC 4180; what a spreadsheet would calculate is marked as text, lists are written as JSON."""
     text = StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue().encode()
 
 
-def row(columns: Iterable[str], told: Mapping[str, Any]) -> list[str]:
-    """Write what is told as cells; lists as JSON, what is not there as nothing."""
-    return [_cell(_at(told, column.split("."))) for column in columns]
+def row(columns: Iterable[str], told: Mapping[str, Any]) -> list[object]:
+    """Give what is told by columns."""
+    return [_at(told, column.split(".")) for column in columns]
 
 
 def _at(told: Any, path: list[str]) -> Any:  # noqa: ANN401  JSON
@@ -47,12 +50,11 @@ def _at(told: Any, path: list[str]) -> Any:  # noqa: ANN401  JSON
     return told
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401  JSON
+def _cell(value: object) -> str:
     match value:
         case None:
             return ""
         case str():
-            # or a spreadsheet would calculate what somebody has written
             return f"'{value}" if value.startswith(_FORMULAS) else value
         case _:
             return to_json(value).decode()

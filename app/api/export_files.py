@@ -69,11 +69,11 @@ class _Table:
 
     def __init__(self, shape: type[BaseModel]) -> None:
         self._columns = csv_table.columns_of(shape)
-        self._head = [self._columns]
+        self._head = csv_table.MARK + csv_table.written([self._columns])
 
     def page(self, objects: list[bytes]) -> bytes:
-        head, self._head = self._head, []
-        return csv_table.written([*head, *(csv_table.row(self._columns, from_json(one)) for one in objects)])
+        head, self._head = self._head, b""
+        return head + csv_table.written(csv_table.row(self._columns, from_json(one)) for one in objects)
 
 
 def _written(form: Form, shape: type[BaseModel]) -> _Lines | _Table:

@@ -1,8 +1,6 @@
 """Imports of paper-card registers: a file is sent as it is, and read by a job."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -11,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
-from app.api import render
+from app.api import csv_table, render
 from app.api.fields import Text
 from app.api.import_examples import REGISTER_EXAMPLES
 from app.api.jobs import JobId, JobOut, awaited, members
@@ -36,8 +34,6 @@ _FORMS: Mapping[str, Form] = {_CSV: Form.CSV, NDJSON: Form.NDJSON, _XLSX: Form.X
 _ENCODINGS = frozenset({"", "identity", "gzip"})
 _RECOGNISED = "Import-Recognised"
 _FINDINGS = ("row", "outcome", "column", "value", "code", "sentence")
-_FORMULA = ("=", "+", "-", "@")
-"""What a cell begins with that a spreadsheet takes for a formula."""
 
 
 class ImportAsked(BaseModel):
@@ -231,11 +227,11 @@ async def report_csv(request: Request, job: JobId) -> Response:
     """The same as a table that spreadsheets open."""
     one, language = await intake_report.load(context(request), UUID(job[4:])), language_of(request)
 
-    async def tables() -> AsyncIterator[str]:
-        yield _BYTE_ORDER_MARK + _table([_FINDINGS])
+    async def tables() -> AsyncIterator[bytes]:
+        yield csv_table.MARK + csv_table.written([_FINDINGS])
         async for page in intake_report.findings(context(request), one):
             told = (_finding(found, language) for found in page)
-            yield _table([finding[name] for name in _FINDINGS] for finding in told)
+            yield csv_table.written([finding[name] for name in _FINDINGS] for finding in told)
 
     return StreamingResponse(tables(), media_type=_CSV)
 
@@ -256,27 +252,12 @@ async def rejected_csv(request: Request, job: JobId) -> Response:
     """With their captions, to be corrected and sent again alone. Duplicates are not among them."""
     one = await intake_report.load(context(request), UUID(job[4:]))
 
-    async def tables() -> AsyncIterator[str]:
-        yield _BYTE_ORDER_MARK
+    async def tables() -> AsyncIterator[bytes]:
+        yield csv_table.MARK
         async for page in intake_report.to_correct(context(request), one):
-            yield _table(page)
+            yield csv_table.written(page)
 
     return StreamingResponse(tables(), media_type=_CSV)
-
-
-_BYTE_ORDER_MARK = "\ufeff"
-"""By which spreadsheets know UTF-8."""
-
-
-def _table(rows: Iterable[Iterable[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([_harmless(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
-def _harmless(cell: object) -> object:
-    """Mark as text what a spreadsheet would reckon; the reader of registers takes the mark off again."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _finding(found: Finding, language: str) -> dict[str, object]:

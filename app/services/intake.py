@@ -29,7 +29,7 @@ from app.services.world_import_lines import WorldHead
 
 _PIECE = 256 * 1024
 _MOST_BYTES = 64 * 1024 * 1024
-"""Of a file for a sandbox that expires, which in demo mode anybody may make."""
+"""Of a file, unpacked, for a sandbox that expires, which in demo mode anybody may make."""
 _FORGOTTEN = timedelta(days=1)
 """How long a file that was never sent whole is kept; in real time."""
 _KEPT = timedelta(days=30)
@@ -104,7 +104,7 @@ async def receive(ctx: Context, wishes: Wishes, body: AsyncIterator[bytes]) -> t
             size += len(piece)
             whole.update(piece)
             inspection.feed(piece)
-            await _require_room(ctx, size)
+            await _require_room(ctx, inspection.size)
             sealed = sealed_part(ctx, started, piece, f"chunks/{place}")
             await ctx.db.add(import_chunks, [{"import_id": started.import_id, "place": place, "sealed": sealed}])
         await inspection.close()
@@ -121,21 +121,22 @@ class _Inspection:
         self._inflation = Inflation() if wishes.packed else None
         world = wishes.kind is ImportKind.WORLD
         self._rows: WorldHead | Rows = WorldHead() if world else rows_of(wishes.form, wishes.mapping)
-        self._some = False
+        self.size = 0
+        """Of what there is to read: unpacked."""
 
     @property
     def captions(self) -> Sequence[str]:
         return self._rows.captions
 
     def feed(self, data: bytes) -> None:
-        self._some = True
         for piece in self._inflation.feed(data) if self._inflation else (data,):
+            self.size += len(piece)
             if not self._rows.captions:
                 for _ in self._rows.feed(piece):
                     break  # captions are there before any row
 
     async def close(self) -> None:
-        if not self._some:
+        if not self.size and not self._inflation:
             raise file_fault("file-empty")
         if self._inflation:
             self._inflation.close()

@@ -58,7 +58,7 @@ def lines(answer: Response) -> list[Any]:
 def table(answer: Response) -> list[dict[str, str]]:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(StringIO(answer.text)))
+    return list(csv.DictReader(StringIO(answer.content.decode("utf-8-sig"))))
 
 
 async def listed(client: AsyncClient, **asked: str) -> list[Any]:
@@ -107,7 +107,7 @@ async def test_a_table_of_cards_has_a_column_for_each_member(lived: AsyncClient)
 async def test_an_empty_table_has_its_columns(client: AsyncClient) -> None:
     answer = await client.get("/v1/exports/cards", params={"format": "csv"})
     assert table(answer) == []
-    assert answer.text.startswith("number,number_text,status,")
+    assert answer.content.startswith("\ufeffnumber,number_text,status,".encode())
     assert lines(await client.get("/v1/exports/cards")) == []
 
 

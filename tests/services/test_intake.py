@@ -1,6 +1,7 @@
 """Imports of paper registers: what becomes of rows, beside the registry and beside each other."""
 
 import asyncio
+import gzip
 import io
 import zipfile
 from dataclasses import replace
@@ -20,7 +21,7 @@ from app.db.tables import sandboxes as sandboxes_table
 from app.db.types import Instant
 from app.domain.border import Direction
 from app.domain.card import State, Status
-from app.domain.errors import NotFound, RuleViolation
+from app.domain.errors import Conflict, NotFound, RuleViolation
 from app.domain.events import ANNOUNCEMENTS, FactKind, Source
 from app.domain.number import PaperNumber
 from app.services import announcing, border, cards, crossings, events, intake, intake_job, intake_sheets, jobs, lookups
@@ -33,6 +34,7 @@ from app.services.jobs import CancelledError, Finished, Progress
 from app.services.reports import CrossingAt, Sighting
 from app.worker import loop
 from tests.builders import advance, application, crossing_at, document_given, entry_at, once, passport, utc
+from tests.conftest import NewContext
 from tests.registers import (
     OPEN,
     WISHES,
@@ -646,3 +648,17 @@ async def test_a_workbook_that_unpacks_to_too_much_is_refused(ctx: Context) -> N
         with pytest.raises(RuleViolation) as refusal:
             await sent(ctx, packed.getvalue(), form=Form.XLSX)
         assert [fault.code for fault in refusal.value.faults] == [code]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_a_sandbox_that_expires_takes_no_file_that_is_large_when_it_is_unpacked(
+    new_sandbox: NewContext, monkeypatch: pytest.MonkeyPatch, *, packed: bool
+) -> None:
+    data = table(*(row(serial) for serial in range(20)))
+    monkeypatch.setattr(intake, "_MOST_BYTES", len(data) - 1)
+    file = gzip.compress(data) if packed else data
+    with pytest.raises(Conflict) as refusal:
+        await sent(await new_sandbox(time_to_live=timedelta(hours=1)), file, packed=packed)
+    assert refusal.value.extra["quota"] == "import_bytes"
+    lasting = await new_sandbox()
+    assert (await over(lasting, await sent(lasting, file, packed=packed))).state is JobState.DONE
