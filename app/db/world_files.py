@@ -33,8 +33,10 @@ def _opened(table: Table) -> Select[Any]:
 ANYTHING = select(facts.c.fact_id).where(facts.c.world_id == WORLD).limit(1)
 SALTS = _page(select(salts), salts.c.salt_id)
 TRAVELLERS = _page(select(travellers), travellers.c.traveller_id)
-DOCUMENTS = _opened(documents).where(
-    documents.c.world_id == WORLD, AnyOf(documents.c.traveller_id, bindparam("travellers", type_=Ids()))
+DOCUMENTS = (
+    _opened(documents)
+    .where(documents.c.world_id == WORLD, AnyOf(documents.c.traveller_id, bindparam("travellers", type_=Ids())))
+    .order_by(documents.c.document_id)
 )
 CARDS = _page(_opened(cards), cards.c.number)
 _NUMBERS = bindparam("numbers", type_=Texts())

@@ -189,7 +189,7 @@ async def test_no_address_takes_personal_data(house: House) -> None:
     assert parameters == {
         *("number", "prefix", "kind", "policy", "traveller"),
         *("sandbox", "snapshot", "job", "webhook", "event", "types", "state", "until_idle"),
-        *("limit", "after", "within_days", "group_by", "from", "to", "include"),
+        *("limit", "after", "within_days", "group_by", "from", "to", "include", "format"),
         *("status", "citizenship", "purpose", "basis", "checkpoint", "reference", "paper"),
         *("entered_from", "entered_until", "ends_from", "ends_until", "as_of", "known_at", "entry_on"),
         *("source", "mode", "mapping", "confidence", "again"),
