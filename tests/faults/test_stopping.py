@@ -14,8 +14,8 @@ from tests.faults.test_imports import job_until, require_every_row_once, sent
 from tests.worker.receiver import until
 
 _ROWS = 6_000
-_SOON = 15
-"""Seconds: well below the lease of a job whose worker has died."""
+_SOON = 25
+"""Seconds: below the lease of a job whose worker has died."""
 
 
 async def test_a_server_that_is_told_to_stop_ends_its_streams_which_go_on_at_the_next(
