@@ -17,11 +17,11 @@ from app.db.databases import connect
 from app.db.jobs import JobState
 from app.db.vault import MasterKey
 from app.policies.regimes import policies
-from app.services import intake, sandboxes, world_export
+from app.services import clocks, intake, sandboxes, world_export
 from app.services.access import Context, Registry
 from app.services.intake import ImportKind, ImportMode, Wishes
 from app.services.intake_reading import Form
-from tests.builders import DEMO_START, advance, context_of
+from tests.builders import DEMO_START, context_of, once
 from tests.postgresql import server
 from tests.registers import OPEN, WISHES, over, row, table
 from tests.services.test_replay import Chance, History
@@ -70,13 +70,16 @@ async def _prove(url: str, cards: int, folder: Path) -> bool:
 
 
 async def _live(ctx: Context, cards: int) -> None:
-    """Import a register, let everything happen to a few more, and let time pass."""
-    job, _ = await intake.receive(ctx, WISHES, _register(cards - _HISTORY))
-    await over(ctx, job)
+    """Let everything happen to a few, import a register, and let time pass."""
     history = History(ctx, Chance("worlds"))
     while len(history.numbers) < _HISTORY:
         await history.go_on()
-    await advance(await context_of(ctx.registry, ctx.key), history.now + timedelta(days=30))
+    ctx = await context_of(ctx.registry, ctx.key)
+    job, _ = await intake.receive(ctx, WISHES, _register(cards - _HISTORY))
+    await over(ctx, job)
+    moved = await clocks.advance(ctx, clocks.Target(by=timedelta(days=30)), once())
+    if isinstance(moved, tuple):
+        await over(ctx, moved[0])
 
 
 async def _register(size: int) -> AsyncIterator[bytes]:
