@@ -68,15 +68,21 @@ async def run(registry: Registry, stop: asyncio.Event, *, anywhere: bool) -> Non
     courier = Courier(registry, sender, Pace(), Places(connections()))
     works = (
         ("announcing", announce_everywhere, _IDLE),
-        ("jobs", partial(next_job, stop=stop), _IDLE),
         ("deliveries", make_deliveries, _IDLE),
         ("webhooks", courier.round, _IDLE),
         ("tidying", tidy, _SELDOM),
     )
     try:
         async with asyncio.TaskGroup() as together:
-            for name, work, idle in works:
+            jobs_too = partial(next_job, stop=stop)  # a job is handed back
+            together.create_task(_again_and_again("jobs", jobs_too, registry, stop, idle=_IDLE))
+            cut_off = [
                 together.create_task(_again_and_again(name, work, registry, stop, idle=idle))
+                for name, work, idle in works
+            ]
+            await stop.wait()
+            for task in cut_off:  # a round may be long, and the next one goes on where it stopped
+                task.cancel()
     finally:
         await courier.close()
         await sender.aclose()

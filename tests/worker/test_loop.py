@@ -1,5 +1,6 @@
 """The rounds of a worker: what one sandbox fails on holds up no other, and a database that is away is left alone."""
 
+import asyncio
 import logging
 from typing import Any
 from uuid import UUID
@@ -73,3 +74,23 @@ async def test_a_database_that_is_away_is_not_asked_for_every_sandbox_nor_told_o
         await work(ctx.registry)
     assert len(set(tried) & set(ids)) == 1
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("of", ROUNDS)
+async def test_a_round_that_goes_on_for_long_holds_up_no_worker_that_is_told_to_stop(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, of: Round
+) -> None:
+    _, module, name = of
+    await waiting(ctx)
+    begun = asyncio.Event()
+
+    async def goes_on(*_: Any, **__: Any) -> None:  # noqa: ANN401  whatever the work takes
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(module, name, goes_on)
+    stop = asyncio.Event()
+    work = asyncio.create_task(loop.run(ctx.registry, stop, anywhere=True))
+    await begun.wait()
+    stop.set()
+    await asyncio.wait_for(work, 10)
