@@ -7,7 +7,8 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
-from pydantic_core import to_json
+
+from app.db.json_bytes import to_json
 
 MARK = b"\xef\xbb\xbf"
 """By which spreadsheets know UTF-8: it begins a file."""

@@ -1,9 +1,9 @@
 """Cards: statements that find them, and rows as domain objects."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -21,13 +21,15 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    type_coerce,
 )
 
 from app.db.engine import Row
+from app.db.json_bytes import from_json
 from app.db.scoped import WORLD, in_sandbox
 from app.db.tables import IS_ACTIVE, IS_DECLARED, cards, documents, facts, salts, travellers
 from app.db.types import AnyOf, Hashes, Instant
-from app.domain.card import Basis, Card, Purpose, State, Status
+from app.domain.card import Basis, Card, Ground, Purpose, State, Status
 from app.domain.events import FactKind, Source
 from app.domain.history import read_grounds, write_grounds
 from app.domain.joining import CardStay
@@ -35,7 +37,11 @@ from app.domain.presence import Stay
 
 _NAMES = tuple(field.name for field in fields(Card))
 _values = attrgetter(*_NAMES)
-_PLAIN = tuple(cards.c[name] for name in _NAMES)
+_PLAIN = tuple(
+    # as text, which `card_of` reads: most have none, and no row need be made anew to say so
+    type_coerce(cards.c.grounds, Text()).label("grounds") if name == "grounds" else cards.c[name]
+    for name in _NAMES
+)
 _SEALED = (cards.c.salt_id, cards.c.key_version, cards.c.sealed, salts.c.salt)
 _WITH_SALT = and_(salts.c.world_id == WORLD, salts.c.salt_id == cards.c.salt_id)
 
@@ -54,15 +60,32 @@ class Sealed:
         return {"salt_id": self.salt_id, "key_version": self.key_version, "sealed": self.sealed}
 
 
+def _grounds(text: str | None) -> tuple[Ground, ...]:
+    return () if text is None else read_grounds(from_json(text))
+
+
+_of_row = itemgetter(*_NAMES)
+_READ: Mapping[str, Callable[[Any], object]] = {
+    "state": {one.value: one for one in State}.__getitem__,
+    "purpose": {one.value: one for one in Purpose}.__getitem__,
+    "basis": {one.value: one for one in Basis}.__getitem__,
+    "exit_source": {one.value: one for one in Source}.get,
+    "grounds": _grounds,
+}
+_TO_READ = tuple((_NAMES.index(name), read) for name, read in _READ.items())
+_SLOTS = tuple(getattr(Card, name).__set__ for name in _NAMES)
+"""What fills a card's fields: its constructor, with a keyword for each, takes three times as long."""
+
+
 def card_of(row: Row) -> Card:
     """Read a card from a row that has its columns."""
-    values = {name: row[name] for name in _NAMES}
-    values["state"] = State(values["state"])
-    values["purpose"] = Purpose(values["purpose"])
-    values["basis"] = Basis(values["basis"])
-    values["exit_source"] = values["exit_source"] and Source(values["exit_source"])
-    values["grounds"] = read_grounds(values["grounds"] or ())
-    return Card(**values)
+    values = list(_of_row(row))
+    for place, read in _TO_READ:
+        values[place] = read(values[place])
+    card = Card.__new__(Card)
+    for fill, value in zip(_SLOTS, values, strict=True):
+        fill(card, value)
+    return card
 
 
 def sealed_of(row: Row) -> Sealed:

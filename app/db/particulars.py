@@ -1,11 +1,9 @@
 """The personal part of a card as the JSON that is sealed: the very bytes that an answer shows once opened."""
 
-import json
 from datetime import date
 from typing import Any
 
-from pydantic_core import to_json
-
+from app.db.json_bytes import from_json, to_json
 from app.domain.card import Host, HostKind, Particulars, Visa, VisaKind
 from app.domain.identity import BirthDate, Document, DocumentKind, Holder, Sex
 
@@ -49,7 +47,7 @@ def write(particulars: Particulars) -> bytes:
 
 def read(clear: bytes) -> Particulars:
     """Read what `write` wrote."""
-    whole = json.loads(clear)
+    whole = from_json(clear)
     holder, document, visa, host = whole["holder"], whole["document"], whole["visa"], whole["host"]
     return Particulars(
         holder=Holder(**(holder | {"birth_date": BirthDate.parse(holder["birth_date"]), "sex": Sex(holder["sex"])})),

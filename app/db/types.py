@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Dialect, LargeBinary, Text, TypeDecorator, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import BindParameter
 from sqlalchemy.types import TypeEngine, UserDefinedType
+
+from app.db.json_bytes import from_json, to_json
 
 
 class Instant(TypeDecorator[datetime]):
@@ -81,7 +82,7 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002
         """Read it back."""
-        return None if value is None else json.loads(value)
+        return None if value is None else from_json(value)
 
 
 def _write_json(value: object) -> str | None:
