@@ -1,6 +1,7 @@
-"""`make bench-growth`: ours with ten thousand, a million and ten million cards, in one database as it grows.
+"""`make bench-growth`: ours with ten thousand, a million and ten million cards, each in a database of its own.
 
-How large the indexes are, and which of them nobody asked for, PostgreSQL itself tells.
+All are loaded before anything is measured, and measured in interleaved rounds, so that ratios are of one run. How large
+the indexes are, and which of them nobody asked for, PostgreSQL itself tells.
 """
 
 import asyncio
@@ -88,6 +89,15 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A world with so many cards, and the seconds it took to load them."""
+
+    world: World
+    cards: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """What was measured at one size; times of single requests and counts are in milliseconds."""
 
@@ -99,22 +109,56 @@ class Stage:
 
 
 def main() -> None:
-    """Load, measure, load more; report."""
+    """Load, measure, report."""
     size = scale.from_environment()
     sizes = [int(one) for one in os.environ.get("BENCH_GROWTH", _SIZES[size.name]).split(",")]
     with ExitStack() as stack:
-        url = f"{stack.enter_context(server(_SETTINGS))}/bench"
-        asyncio.run(load.create(url))
-        schema.upgrade(url)
-        world = _fitting(asyncio.run(population.found(url)), sizes[-1])
+        address = stack.enter_context(server(_SETTINGS))
+        write(measured([load_cards(f"{address}/bench{count}", count) for count in sizes], size), size)
+
+
+def load_cards(url: str, count: int) -> Loaded:
+    """Load so many cards into a database of their own."""
+    asyncio.run(load.create(url))
+    schema.upgrade(url)
+    world = _fitting(asyncio.run(population.found(url)), count)
+    began = time.perf_counter()
+    copying.fill(world, 0, count, plain_each=max(1, count // _ASKED_ABOUT))
+    seconds = time.perf_counter() - began
+    _OUT.print(f"{count:,} cards are loaded, {seconds:.0f} s")
+    return Loaded(world=world, cards=count, seconds=seconds)
+
+
+def measured(loaded: Sequence[Loaded], size: Scale) -> list[Stage]:
+    """Measure all sizes, one round of an operation after the other."""
+    with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        stages: list[Stage] = []
-        for before, count in zip([0, *sizes], sizes, strict=False):
-            began = time.perf_counter()
-            copying.fill(world, before, count, plain_each=max(1, (count - before) // _ASKED_ABOUT))
-            loading = time.perf_counter() - began
-            _OUT.print(f"{count:,} cards are loaded, {loading:.0f} s")
-            stages.append(_stage(world, folder, size, count=count, loading=loading))
+        sites = [_Site.of(one.world, stack.enter_context(LIMITS[0].serve(one.world, folder)).address) for one in loaded]
+        for operation in _MEASURED:
+            for site in sites:
+                site.measure(operation, 1)  # to warm up
+        rounds = [
+            [[site.measure(operation, size.seconds) for site in sites] for operation in _MEASURED]
+            for _ in range(size.rounds)
+        ]
+        single = [asyncio.run(_counts(site.world)) | _singles(site) for site in sites]
+    return [
+        Stage(
+            cards=one.cards,
+            loading_seconds=one.seconds,
+            operations={
+                operation.name: summary([each[row][place] for each in rounds])
+                for row, operation in enumerate(_MEASURED)
+            },
+            single=single[place],
+            indexes=asyncio.run(_indexes(one.world.url)),
+        )
+        for place, one in enumerate(loaded)
+    ]
+
+
+def write(stages: Sequence[Stage], size: Scale) -> None:
+    """Write the report, in Markdown and in JSON."""
     told = {"on": datetime.now(UTC).date().isoformat(), "commit": report.commit()}  # noqa: TID251  the day of the report
     report.FOLDER.mkdir(parents=True, exist_ok=True)
     whole = told | {"machine": report.machine(), "stages": [asdict(one) for one in stages]}
@@ -136,32 +180,28 @@ def _fitting(world: World, count: int) -> World:
     return replace(world, templates=[one.brief() for one in world.templates]) if brief else world
 
 
-def _stage(world: World, folder: Path, size: Scale, *, count: int, loading: float) -> Stage:
-    with LIMITS[0].serve(world, folder) as ours:
-        single = asyncio.run(_counts(world)) | _singles(ours.address, world)
-        operations = _operations(ours.address, world, size)
-    return Stage(
-        cards=count,
-        loading_seconds=loading,
-        operations=operations,
-        single=single,
-        indexes=asyncio.run(_indexes(world.url)),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """A server of ours for one size, and what it is asked."""
 
+    world: World
+    address: str
+    questions: Questions
+    pages: Sequence[str]
 
-def _operations(address: str, world: World, size: Scale) -> dict[str, Measured]:
-    headers = contestants.headers(world)
-    questions = asyncio.run(Questions.about(Samples(world.url), rounds=1))
-    pages = asking.pages(address, headers)
+    @classmethod
+    def of(cls, world: World, address: str) -> "_Site":
+        return cls(
+            world=world,
+            address=address,
+            questions=asyncio.run(Questions.about(Samples(world.url), rounds=1)),
+            pages=asking.pages(address, contestants.headers(world)),
+        )
 
-    def measure(operation: Operation, seconds: int) -> Measured:
-        asked = questions.ask(operation, _WRITES * seconds, pages=pages)
-        return load.run(asked, address, headers, seconds=seconds, once=operation.writes)
-
-    for operation in _MEASURED:
-        measure(operation, 1)  # to warm up
-    rounds = [[measure(operation, size.seconds) for operation in _MEASURED] for _ in range(size.rounds)]
-    return {one.name: summary(each) for one, each in zip(_MEASURED, zip(*rounds, strict=True), strict=True)}
+    def measure(self, operation: Operation, seconds: int) -> Measured:
+        asked = self.questions.ask(operation, _WRITES * seconds, pages=self.pages)
+        headers = contestants.headers(self.world)
+        return load.run(asked, self.address, headers, seconds=seconds, once=operation.writes)
 
 
 async def _counts(world: World) -> dict[str, float]:
@@ -179,9 +219,9 @@ async def _counts(world: World) -> dict[str, float]:
     return told
 
 
-def _singles(address: str, world: World) -> dict[str, float]:
+def _singles(site: _Site) -> dict[str, float]:
     told = {}
-    with httpx2.Client(base_url=address, headers=contestants.headers(world), timeout=60) as client:
+    with httpx2.Client(base_url=site.address, headers=contestants.headers(site.world), timeout=60) as client:
         for path in _ADDRESSES:
             times = []
             for _ in range(_TIMES + 1):
@@ -208,7 +248,7 @@ def _lines(stages: Sequence[Stage], size: Scale, *, on: str, commit: str) -> Ite
     yield ""
     yield (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; medians of {size.rounds} rounds "
-        f"of {size.seconds} s, one database as it grows, rates of ours alone; BENCH_HISTORIES="
+        f"of {size.seconds} s, a database for each size, interleaved, rates of ours alone; BENCH_HISTORIES="
         f"{os.environ.get('BENCH_HISTORIES', 'whole')}. Loading: "
         + ", ".join(f"{one.loading_seconds:,.0f} s" for one in stages)
     )
