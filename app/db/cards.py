@@ -43,6 +43,8 @@ _PLAIN = tuple(
     for name in _NAMES
 )
 _SEALED = (cards.c.salt_id, cards.c.key_version, cards.c.sealed, salts.c.salt)
+COLUMNS = (*_PLAIN, *_SEALED)
+"""Of a card and the salt beside it: what `card_of` and `sealed_of` read."""
 _WITH_SALT = and_(salts.c.world_id == WORLD, salts.c.salt_id == cards.c.salt_id)
 
 
@@ -124,7 +126,7 @@ def changed_columns(before: Card, after: Card) -> dict[str, object]:
 
 _NUMBER = bindparam("number", type_=Text())
 _BY_NUMBER = (
-    select(*_PLAIN, *_SEALED)
+    select(*COLUMNS)
     .select_from(cards.join(salts, _WITH_SALT))
     .where(cards.c.world_id == WORLD, cards.c.number == _NUMBER)
 )
@@ -132,7 +134,7 @@ _BY_NUMBER = (
 BY_NUMBER = in_sandbox(_BY_NUMBER)
 
 OF_TRAVELLER = in_sandbox(
-    select(*_PLAIN, *_SEALED)
+    select(*COLUMNS)
     .select_from(cards.join(salts, _WITH_SALT))
     .where(
         cards.c.world_id == WORLD, cards.c.traveller_id == bindparam("traveller_id", type_=cards.c.traveller_id.type)
@@ -252,8 +254,7 @@ _HASHES = bindparam("hashes", type_=Hashes())
 def _by_person(by: ColumnElement[bytes]) -> Select[Any]:
     return (
         select(
-            *_PLAIN,
-            *_SEALED,
+            *COLUMNS,
             documents.c.document_id.label("by_document_id"),
             documents.c.exact_hash,
             documents.c.fold_hash,
@@ -266,7 +267,7 @@ def _by_person(by: ColumnElement[bytes]) -> Select[Any]:
 BY_DOCUMENT = in_sandbox(_by_person(documents.c.fold_hash))
 BY_BIRTH_DATE = in_sandbox(_by_person(documents.c.birth_hash).limit(LOOKUP_LIMIT + 1))
 BY_PAPER = in_sandbox(
-    select(*_PLAIN, *_SEALED)
+    select(*COLUMNS)
     .select_from(cards.join(salts, _WITH_SALT))
     .where(
         cards.c.world_id == WORLD,
@@ -319,7 +320,7 @@ _LIMIT = bindparam("limit", type_=Integer())
 def listing(filters: frozenset[str], status: Status | None, *, after: bool, personal: bool) -> Select[Any]:
     """Build the list of cards, newest declaration first, for a set of filters; one statement for each set."""
     page = (
-        select(*_PLAIN, *(_SEALED if personal else ()))
+        select(*(COLUMNS if personal else _PLAIN))
         .select_from(cards.join(salts, _WITH_SALT) if personal else cards)
         .where(cards.c.world_id == WORLD, *(_FILTERS[name] for name in sorted(filters)))
         .order_by(cards.c.declared_at.desc(), cards.c.number.desc())
@@ -354,7 +355,7 @@ def ending(*, over: bool, after: bool) -> Select[Any]:
 # Every open stay -----------------------------------------------------------------------------------------------------
 
 _OPEN = (
-    select(*_PLAIN, *_SEALED, documents.c.kind.label("document_kind"))
+    select(*COLUMNS, documents.c.kind.label("document_kind"))
     .select_from(
         cards.join(salts, _WITH_SALT).join(
             documents, and_(documents.c.world_id == WORLD, documents.c.document_id == cards.c.document_id)
