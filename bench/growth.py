@@ -30,7 +30,7 @@ from app.db.scoped import WORLD
 from app.db.tables import IS_ACTIVE, cards
 from app.db.types import Instant
 from app.domain.card import Status
-from bench import asking, contestants, copying, load, population, report, scale
+from bench import asking, contestants, copying, load, multiplying, population, report, scale
 from bench.asking import OF_ALL, Operation, Questions
 from bench.contestants import LIMITS
 from bench.measuring import Measured, summary
@@ -41,8 +41,10 @@ from tests.postgresql import server
 
 _SIZES = {"full": "10000,1000000,10000000", "small": "2000,8000"}
 _SETTINGS = {"shared_buffers": "2GB", "max_connections": "60", "max_wal_size": "8GB"}
+_MADE = 100_000
+"""So many cards are made in full; a larger registry has multiples of them."""
 _ASKED_ABOUT = 50_000
-"""About so many cards of each size stand in the plain table too: questions are about them."""
+"""About so many of those stand in the plain table too: questions are about them."""
 _WRITES = 4_000
 """Requests a second that no write reaches here."""
 _MEASURED = (*OF_ALL, Operation.S, Operation.V)
@@ -123,7 +125,10 @@ def load_cards(url: str, count: int) -> Loaded:
     schema.upgrade(url)
     world = _fitting(asyncio.run(population.found(url)), count)
     began = time.perf_counter()
-    copying.fill(world, 0, count, plain_each=max(1, count // _ASKED_ABOUT))
+    made = min(count, _MADE)
+    copying.fill(world, 0, made, plain_each=max(1, made // _ASKED_ABOUT))
+    if count > made:
+        multiplying.multiply(world, count // made)
     seconds = time.perf_counter() - began
     _OUT.print(f"{count:,} cards are loaded, {seconds:.0f} s")
     return Loaded(world=world, cards=count, seconds=seconds)
