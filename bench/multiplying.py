@@ -15,9 +15,10 @@ from bench.population import TABLES, World
 
 _AT_ONCE = 2
 """Backends that write."""
-_UUID = "overlay({}::text placing lpad(to_hex(nth), 4, '0') from 25 for 4)::uuid"
-_NUMBER = "overlay({} placing upper(lpad(to_hex(nth), 4, '0')) from 5 for 4)"
-_HASH = "overlay({} placing int4send(nth) from 13 for 4)"
+# version 8 and the letter U, which no original has
+_UUID = "overlay(overlay({}::text placing '8' from 15) placing lpad(to_hex(nth), 4, '0') from 25)::uuid"
+_NUMBER = "overlay({} placing 'U' || upper(lpad(to_hex(nth), 3, '0')) from 5)"
+_HASH = "overlay({} placing int4send(nth) from 13)"
 _OF_ITS_OWN: Mapping[str, str] = {
     **dict.fromkeys(("traveller_id", "document_id", "salt_id", "fact_id"), _UUID),
     **dict.fromkeys(("number", "card_number"), _NUMBER),
