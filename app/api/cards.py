@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import APIRouter, Body, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
@@ -13,6 +13,7 @@ from app.api.fields import CardDate, CheckpointCode, Instant, StateCode, Text
 from app.api.operations import Audience, attempt, operation, replayed
 from app.api.paging import cursor, position
 from app.api.problems import language_of
+from app.api.query import parameters, query
 from app.api.security import ScopedRoute, context
 from app.api.shapes import CardIn, CardOut, CardsOut, OverstaysOut
 from app.domain.card import Basis, Purpose, Status
@@ -108,13 +109,15 @@ class PastAsked(BaseModel):
         others={304: "The card is as the entity tag in If-None-Match says."},
         headers=["ETag"],
         links=card_links(),
+        asked=parameters(PastAsked),
     ),
 )
-async def show(request: Request, number: CardNumber, asked: Annotated[PastAsked, Query()]) -> Response:
+async def show(request: Request, number: CardNumber) -> Response:
     """Status, days left and warnings are those of this instant by the sandbox's clock, or of the instants asked about.
 
     `as_of`: what was true then. `known_at`: what the registry knew then.
     """
+    asked = query(request, PastAsked)
     if asked.as_of or asked.known_at:
         past = await history.at(context(request), number, as_of=asked.as_of, known_at=asked.known_at)
         return card_answer(request, past, 200)
@@ -183,10 +186,18 @@ class ExpiriesAsked(_Asked):
 
 @router.get(
     "/cards",
-    **operation("listCards", "List cards, the newest declaration first", Audience.OFFICE, CardsOut, Scope.CARDS_LIST),
+    **operation(
+        "listCards",
+        "List cards, the newest declaration first",
+        Audience.OFFICE,
+        CardsOut,
+        Scope.CARDS_LIST,
+        asked=parameters(CardsAsked),
+    ),
 )
-async def listing(request: Request, asked: Annotated[CardsAsked, Query()]) -> Response:
+async def listing(request: Request) -> Response:
     """No personal data, unless asked for with the scope."""
+    asked = query(request, CardsAsked)
     page = await cards.listing(
         context(request),
         filters=asked.domain(),
@@ -205,11 +216,17 @@ async def listing(request: Request, asked: Annotated[CardsAsked, Query()]) -> Re
 @router.get(
     "/expiries",
     **operation(
-        "listExpiries", "List stays that end soon, the soonest first", Audience.OFFICE, CardsOut, Scope.CARDS_LIST
+        "listExpiries",
+        "List stays that end soon, the soonest first",
+        Audience.OFFICE,
+        CardsOut,
+        Scope.CARDS_LIST,
+        asked=parameters(ExpiriesAsked),
     ),
 )
-async def expiries(request: Request, asked: Annotated[ExpiriesAsked, Query()]) -> Response:
+async def expiries(request: Request) -> Response:
     """Open stays with at most `within_days` days left after today."""
+    asked = query(request, ExpiriesAsked)
     page = await cards.expiring(
         context(request), within_days=asked.within_days, after=position(asked.after), limit=asked.limit
     )
@@ -225,10 +242,12 @@ async def expiries(request: Request, asked: Annotated[ExpiriesAsked, Query()]) -
         Audience.OFFICE,
         OverstaysOut,
         Scope.CARDS_LIST,
+        asked=parameters(_Asked),
     ),
 )
-async def overstays(request: Request, asked: Annotated[_Asked, Query()]) -> Response:
+async def overstays(request: Request) -> Response:
     """`days_over` counts the days after the last lawful one, today included."""
+    asked = query(request, _Asked)
     page = await cards.overstaying(context(request), after=position(asked.after), limit=asked.limit)
     language = language_of(request)
     return _by_end(
