@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +46,9 @@ def _aware(value: datetime | None) -> datetime | None:
     return value
 
 
+@lru_cache(1_000)
 def _write_instant(value: datetime | None) -> str | None:
+    """Write an instant; the rows of a unit of work have but a few."""
     value = _aware(value)
     if value is None:
         return None
