@@ -46,13 +46,16 @@ def _aware(value: datetime | None) -> datetime | None:
     return value
 
 
-@lru_cache(1_000)
 def _write_instant(value: datetime | None) -> str | None:
-    """Write an instant; the rows of a unit of work have but a few."""
     value = _aware(value)
     if value is None:
         return None
-    at = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return _in_utc(value if value.tzinfo is UTC else value.astimezone(UTC))
+
+
+@lru_cache(1_000)
+def _in_utc(at: datetime) -> str:
+    """Write an instant; all rows of a unit of work have but a few. In a zone with two of an hour both would be one."""
     return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
