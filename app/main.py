@@ -99,7 +99,10 @@ async def open_registry(settings: Settings, db: Database) -> Registry:
     await schema.require_head(db)
     master = MasterKey.read(settings.read_master_key())
     await stored_sandboxes.require_master_key(db, master)
-    return Registry(db, master, config.dice, regimes.policies())
+    registry = Registry(db, master, config.dice, regimes.policies())
+    gc.collect()
+    gc.freeze()  # what stands now stays: collections need not walk through it while requests and jobs wait
+    return registry
 
 
 async def wait_for(db: Database) -> None:
@@ -123,8 +126,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         db = databases.connect(settings.database_url, pool_size=settings.pool_size)
         app.state.registry = await open_registry(settings, db)
-        gc.collect()
-        gc.freeze()  # what stands now stays: collections need not walk through it while requests wait
         app.state.stopping = stop = asyncio.Event()
         working = None
         if settings.works_inside:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import resource
 import sys
 import time
@@ -55,6 +56,8 @@ async def measure(url: str, size: int) -> Measured:
         caller = await registry.caller(key.key)
         assert caller is not None  # noqa: S101  made just now
         ctx = Context(registry, caller, key.key)
+        gc.collect()
+        gc.freeze()  # as the server and workers do
         began = time.perf_counter()
         sent, _ = await intake.receive(ctx, WISHES, _file(size))
         job = await over(ctx, sent)

@@ -172,5 +172,9 @@ class Database(Session):
         """Wait until whatever was being stored when this was called is stored, or is not: then a look sees it."""
 
     @abstractmethod
+    async def measure(self, table: Table) -> None:
+        """Count what a table holds by now: plans that were made while it was empty are made anew."""
+
+    @abstractmethod
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
         """Like `all`, for a query that may take long: it does not hold up the event loop."""

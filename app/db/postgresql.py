@@ -96,6 +96,12 @@ class PostgreSQL(Database):
             await asyncio.sleep(0.01)
         raise Busy
 
+    async def measure(self, table: Table) -> None:
+        """Count what a table holds by now; autovacuum does, but a minute later, or more."""
+        with _postgresql_errors():
+            async with self._connections.use() as connection:
+                await connection.execute(f"ANALYZE {table.name}")
+
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
         """Run a query that may take long."""
         return await self.all(statement, **values)

@@ -88,6 +88,9 @@ class SQLite(Database):
     async def settle(self) -> None:
         """Wait for nothing: a write looks and stores in one turn of the event loop, other processes wait for it."""
 
+    async def measure(self, table: Table) -> None:
+        """Count nothing: nothing was ever counted here, and plans hang on the schema alone."""
+
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
         """Run a query that may take long."""
         compiled = self.compiled(statement)

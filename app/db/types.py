@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -49,7 +50,12 @@ def _write_instant(value: datetime | None) -> str | None:
     value = _aware(value)
     if value is None:
         return None
-    at = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return _in_utc(value if value.tzinfo is UTC else value.astimezone(UTC))
+
+
+@lru_cache(1_000)
+def _in_utc(at: datetime) -> str:
+    """Write an instant; all rows of a unit of work have but a few. In a zone with two of an hour both would be one."""
     return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 

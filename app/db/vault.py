@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -37,11 +38,11 @@ class WorldKeys:
     def seal(self, clear: bytes, *, salt: bytes, row: str, dice: Dice) -> bytes:
         """Seal the personal part of the row that `row` names, as `nonce || ciphertext || tag`."""
         nonce = dice(_NONCE_BYTES)
-        return nonce + self._cipher(salt).encrypt(nonce, clear, row.encode())
+        return nonce + _cipher(self.seal_key, salt).encrypt(nonce, clear, row.encode())
 
     def open(self, sealed: bytes, *, salt: bytes, row: str) -> bytes:
         """Open what `seal` made for the same row and salt; InvalidTag when anything differs."""
-        return self._cipher(salt).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.encode())
+        return _cipher(self.seal_key, salt).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row.encode())
 
     def hash(self, purpose: str, *parts: str) -> bytes:
         """Hash something that a person is found by. `purpose` keeps hashes of different columns apart."""
@@ -52,8 +53,11 @@ class WorldKeys:
         """Authenticate a request body, to recognise it without keeping it."""
         return hmac.digest(self.hash_key, body, hashlib.sha256)
 
-    def _cipher(self, salt: bytes) -> AESGCM:
-        return AESGCM(hmac.digest(self.seal_key, salt, hashlib.sha256))
+
+@lru_cache(64)
+def _cipher(seal_key: bytes, salt: bytes) -> AESGCM:
+    """Derive a person's cipher. What is written of somebody is several rows at once: a few are kept at hand."""
+    return AESGCM(hmac.digest(seal_key, salt, hashlib.sha256))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

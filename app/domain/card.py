@@ -6,10 +6,10 @@ states: they are what time makes of a declared and of an active card, and are ne
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Self
+from operator import attrgetter
 from uuid import UUID
 
 from app.domain.clock import local_day
@@ -268,9 +268,23 @@ class Card:
             notes.append(Note(code="shortened", values=values))
         return notes
 
-    def changed(self, **changes: object) -> Self:
+    def changed(self, **changes: object) -> "Card":
         """Return the next version of the card with `changes`."""
-        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]  # names checked by replace
+        return self.revised(version=self.version + 1, **changes)
+
+    def revised(self, **changes: object) -> "Card":
+        """Return the card with `changes`, of the same version: what `replace` does in four times the time."""
+        made = Card.__new__(Card)
+        for fill, value in zip(_FILL.values(), _values(self), strict=True):
+            fill(made, value)
+        for name, value in changes.items():
+            _FILL[name](made, value)
+        return made
+
+
+_FILL = {field.name: getattr(Card, field.name).__set__ for field in fields(Card)}
+"""What sets a field of a new card: the slot itself, past the constructor with its keyword for each."""
+_values = attrgetter(*_FILL)
 
 
 def stays_on(cards: Iterable[Card]) -> list[Stay]:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, time, timedelta
+from functools import lru_cache
 
 from app.domain.identity import BirthDate
 from app.domain.number import PAPER_NUMBER, SERIES, USUAL_PAPER_NUMBER_LENGTH, PaperNumber
@@ -9,8 +10,12 @@ from app.domain.number import PAPER_NUMBER, SERIES, USUAL_PAPER_NUMBER_LENGTH, P
 _LETTER_FORMS = str.maketrans({"ё": "е", "№": "номер"})
 
 
+@lru_cache(2_000)
 def fold(text: str) -> str:
-    """Reduce a caption or a word to letters and digits: case, spaces, punctuation, ё and № no longer differ."""
+    """Reduce a caption or a word to letters and digits: case, spaces, punctuation, ё and № no longer differ.
+
+    A register says the same few words in every row.
+    """
     return "".join(filter(str.isalnum, text.casefold().translate(_LETTER_FORMS)))
 
 

@@ -98,6 +98,7 @@ class BirthDate:
 _NUMBER_FILLERS = re.compile(r"[\s<‐‑‒–—―-]+")
 # Birth certificates of the former Union carry a Cyrillic series, so Russian letters are letters here.
 _NUMBER = re.compile(r"[0-9A-Za-zА-Яа-яЁё]{1,24}")
+_CONFUSED = str.maketrans("OIL", "011")
 
 
 def canonical_document_number(number: str) -> str:
@@ -114,7 +115,7 @@ def canonical_document_number(number: str) -> str:
 
 def fold_document_number(number: str) -> str:
     """Return the number with O read as 0, I and L as 1: for search, where people read it aloud or off a screen."""
-    return _NUMBER_FILLERS.sub("", number).upper().translate(str.maketrans("OIL", "011"))
+    return _NUMBER_FILLERS.sub("", number).upper().translate(_CONFUSED)
 
 
 def state_code(text: str) -> str:

@@ -1,7 +1,7 @@
 """How an application becomes a card: declared before travel, or issued at the border with an entry."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
@@ -48,10 +48,8 @@ def declare(
     policy.require_card(traveller, begins_on=begins_on, until=intended.until, today=local_day(at, zone))
     policy.require_window(traveller, begins_on, zone, at=at, emergency=application.emergency is not None)
     policy.terms(traveller)  # refuses now what would be refused at the border
-    card = replace(
-        _draft(application, personal, new, zone=zone, policy=policy, at=at),
-        lapses_at=policy.lapses_at(begins_on, zone),
-    )
+    draft = _draft(application, personal, new, zone=zone, policy=policy, at=at)
+    card = draft.revised(lapses_at=policy.lapses_at(begins_on, zone))
     if card.status_at(at) is Status.LAPSED:
         raise violation("/intended/from", "intended-period-over", today=local_day(at, zone).isoformat())
     _require_document(personal, on=max(begins_on, local_day(at, zone)))
@@ -144,7 +142,7 @@ def digitise(
     except RuleViolation:  # nobody knows when it must end; a correction of the card will tell
         end = None
     entered = with_entry(made_out, entry, end)
-    gone = with_exit(replace(entered, state=State.DEPARTED), left, Source.DIGITISED) if left else entered
+    gone = with_exit(entered.revised(state=State.DEPARTED), left, Source.DIGITISED) if left else entered
     notes = tuple(_against(personal, traveller, end, policy, entry.on))
     return Digitised(made_out=made_out, entered=entered, card=gone, notes=notes)
 

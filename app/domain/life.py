@@ -1,6 +1,5 @@
 """What happens to a card: each function makes the next version of it, or refuses by the table of transitions."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from app.domain.card import Card, Crossing, State
@@ -22,8 +21,7 @@ def enter(card: Card, crossing: Crossing, end: Ending | None, *, late: bool = Fa
 
 def with_entry(card: Card, crossing: Crossing, end: Ending | None) -> Card:
     """Return the card as an entry leaves it, of the same version: the stay is open until `end`."""
-    return replace(
-        card,
+    return card.revised(
         state=State.ACTIVE,
         zone=crossing.zone,
         lapses_at=None,
@@ -38,8 +36,7 @@ def with_entry(card: Card, crossing: Crossing, end: Ending | None) -> Card:
 
 def with_end(card: Card, end: Ending | None) -> Card:
     """Return the card with another end of its stay, of the same version; None for none."""
-    return replace(
-        card,
+    return card.revised(
         last_lawful_day=end.last_lawful_day if end else None,
         ends_at=_ends_at(end, card.zone),
         ended_by=end.ended_by if end else None,
@@ -68,8 +65,7 @@ def leave(card: Card, crossing: Crossing, source: Source = Source.OFFICER, *, mo
 
 def with_exit(card: Card, crossing: Crossing | None, source: Source | None) -> Card:
     """Return the card with another exit, of the same version and state; None for a stay that goes on."""
-    return replace(
-        card,
+    return card.revised(
         checkpoint_out=crossing.checkpoint if crossing else None,
         left_at=crossing.occurred_at if crossing else None,
         left_on=crossing.on if crossing else None,
@@ -106,8 +102,7 @@ def duplicate(card: Card, number: str, *, at: datetime) -> tuple[Card, Card]:
     """
     next_state(card, Action.LOSS, at)
     original = card.changed(state=next_state(card, Action.DUPLICATE, at), replaced_by=number)
-    made = replace(
-        card,
+    made = card.revised(
         number=number,
         version=1,
         declared_at=at,

@@ -99,7 +99,7 @@ def mrz_name(text: str) -> str:
     """
     written = text.strip()
     if _USUAL.fullmatch(written):
-        return "<".join(part for part in written.translate(_USUAL_SPELLED).split("<") if part)
+        return "<".join(filter(None, written.translate(_USUAL_SPELLED).split("<")))
     return spelled_out(written)
 
 

@@ -50,7 +50,8 @@ async def entered_on_visa(ctx: Context, card: Card) -> bytes | None:
 
 def latest_columns(ctx: Context, personal: Particulars, salt: Salt, document_id: UUID) -> Mapping[str, object]:
     """Name the columns of a document that a later application tells anew."""
-    clear = sealed_json.write(replace(personal, visa=None, host=None))
+    bare = replace(personal, visa=None, host=None) if personal.visa or personal.host else personal
+    clear = sealed_json.write(bare)
     return {
         "kind": personal.document.kind.value,
         "expires_on": personal.document.expires_on,
@@ -68,16 +69,30 @@ def birth_hash(ctx: Context, birth_date: BirthDate) -> bytes:
     return ctx.keys.hash("birth", str(birth_date))
 
 
-def columns(ctx: Context, personal: Particulars, salt: Salt, document_id: UUID) -> Mapping[str, object]:
-    """Name all columns of a document with its holder."""
-    keys, document = ctx.keys, personal.document
+def hashes(ctx: Context, personal: Particulars) -> Mapping[str, bytes]:
+    """Name the columns that a document is found by."""
+    document = personal.document
     exact = canonical_document_number(document.number)
     return {
         "exact_hash": exact_hash(ctx, document),
-        "fold_hash": keys.hash("fold", document.issuing_state, fold_document_number(exact)),
+        "fold_hash": ctx.keys.hash("fold", document.issuing_state, fold_document_number(exact)),
         "birth_hash": birth_hash(ctx, personal.holder.birth_date),
         "person_hash": person_hash(ctx, personal),
-        "issuing_state": document.issuing_state,
+    }
+
+
+def columns(
+    ctx: Context,
+    personal: Particulars,
+    salt: Salt,
+    document_id: UUID,
+    *,
+    hashed: Mapping[str, bytes] | None = None,
+) -> Mapping[str, object]:
+    """Name all columns of a document with its holder; `hashed` are its `hashes` where they are at hand."""
+    return {
+        **(hashed or hashes(ctx, personal)),
+        "issuing_state": personal.document.issuing_state,
         **latest_columns(ctx, personal, salt, document_id),
     }
 

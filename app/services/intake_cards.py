@@ -168,7 +168,7 @@ class Maker:
                 "world_id": world_id,
                 "document_id": person.document_id,
                 "traveller_id": person.traveller_id,
-                **documents.columns(self._ctx, sound.personal, salt, person.document_id),
+                **documents.columns(self._ctx, sound.personal, salt, person.document_id, hashed=sound.hashes),
             }
         )
 

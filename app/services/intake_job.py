@@ -18,6 +18,7 @@ from app.db.import_tables import import_rows, import_seen
 from app.db.imports import Import
 from app.db.json_bytes import to_json
 from app.db.scoped import HERE
+from app.db.tables import cards
 from app.domain.errors import Refusal, RuleViolation
 from app.domain.register import Column
 from app.services import jobs
@@ -139,12 +140,17 @@ class _Work:
     async def _read(self, *, trial: bool) -> None:
         """Take every row behind those that are done already."""
         done = self._progress.counts["read"]
+        taken = 0
         async for batch in self.batches():
             fresh = batch[done:]
             done = max(0, done - len(batch))
             if fresh:
+                if taken == 1 and not trial:
+                    # each fact looks for its card, and in a table that was empty any index was as good as another
+                    await self._ctx.db.measure(cards)
                 await self._take(fresh, trial=trial)
                 self._require_few()
+                taken += 1
             else:
                 await self.keep()
             await asyncio.sleep(0)

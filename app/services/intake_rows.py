@@ -53,13 +53,18 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """A row that can be read: the card, whose it is, and what is said of it all the same."""
+    """A row that can be read: the card, whose it is, the hashes of the document, and what is said all the same."""
 
     line: Line
     card: PaperCard
     personal: Particulars
-    person: bytes
+    hashes: Mapping[str, bytes]
     told: Sequence[Told]
+
+    @property
+    def person(self) -> bytes:
+        """The hash of the person."""
+        return self.hashes["person_hash"]
 
     @property
     def paper(self) -> PaperNumber:
@@ -167,7 +172,7 @@ def _sound(ctx: Context, line: Line, columns: Sequence[Column | None], read: Rea
         line=line,
         card=card,
         personal=personal,
-        person=documents.person_hash(ctx, personal),
+        hashes=documents.hashes(ctx, personal),
         told=[Told(column=one.column, note=one.note) for one in card.warnings],
     )
 
@@ -193,7 +198,7 @@ async def around(ctx: Context, sound: Sequence[Sound], trial: UUID | None) -> Ar
         found.papers.setdefault((row["paper_series"], row["paper_number"]), []).append(paper)
     shown: dict[bytes, list[Sound]] = {}
     for one in sound:
-        shown.setdefault(documents.exact_hash(ctx, one.personal.document), []).append(one)
+        shown.setdefault(one.hashes["exact_hash"], []).append(one)
     for row in (await ctx.read(imports.WAITING, travellers=travellers, hashes=list(shown))).rows:
         if row["traveller_id"]:
             found.told_crossings.add(row["traveller_id"].bytes)

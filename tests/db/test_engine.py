@@ -76,6 +76,19 @@ async def back(database: Database, **values: Any) -> Any:
     return {name: found[name] for name in values}
 
 
+async def test_how_full_a_table_is_is_counted_where_plans_hang_on_it(database: Database) -> None:
+    await make_scratch(database)
+    await database.many(_INSERT, [dict.fromkeys(scratch.c.keys()) | {"scratch_id": new_id()} for _ in range(3)])
+    await database.measure(scratch)
+    if database.dialect.name == "postgresql":
+        known = await database.one(text("SELECT reltuples FROM pg_class WHERE relname = 'scratch'"))
+        assert known is not None
+        assert known["reltuples"] == 3
+    else:
+        assert await database.one(text("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'")) is None
+    await database.run(delete(scratch))
+
+
 # Types ---------------------------------------------------------------------------------------------------------------
 
 _json = st.recursive(

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import ColumnElement, FromClause, Uuid, bindparam, func, select, true, update
+from sqlalchemy import ColumnElement, FromClause, Table, Uuid, bindparam, func, select, true, update
 
 from app.db import jobs as job_rows
 from app.db import sandboxes
@@ -346,6 +346,23 @@ async def test_nobody_sees_a_part_of_what_is_all_or_nothing(ctx: Context) -> Non
     found = await lookups.by_document(ctx, document_given("FA0000001"), departed=True)
     assert len({one.shown.card.traveller_id for one in found}) == 1
     assert len(found) == 2
+
+
+@pytest.mark.parametrize(("mode", "times"), [(ImportMode.SKIP_BAD, 1), (ImportMode.DRY_RUN, 0)])
+async def test_what_the_first_batch_has_made_of_the_tables_is_counted_once(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, mode: ImportMode, times: int
+) -> None:
+    """Else the plan of an empty table would look through the whole world for the card of each fact."""
+    counted, measure = list[str](), type(ctx.db).measure
+
+    async def noted(db: Any, which: Table) -> None:  # noqa: ANN401  either database
+        counted.append(which.name)
+        await measure(db, which)
+
+    monkeypatch.setattr(type(ctx.db), "measure", noted)
+    monkeypatch.setattr(intake_job, "_BATCH", {"postgresql": 2, "sqlite": 2})
+    await imported(ctx, table(*(row(serial) for serial in range(6))), mode=mode)
+    assert counted == ["cards"] * times
 
 
 async def test_too_many_rows_cannot_be_all_or_nothing_where_every_reader_would_wait(ctx: Context) -> None:
