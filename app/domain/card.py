@@ -274,11 +274,17 @@ class Card:
 
     def revised(self, **changes: object) -> "Card":
         """Return the card with `changes`, of the same version: what `replace` does in four times the time."""
-        made = Card.__new__(Card)
-        for fill, value in zip(_FILL.values(), _values(self), strict=True):
-            fill(made, value)
+        made = Card.of(_values(self))
         for name, value in changes.items():
             _FILL[name](made, value)
+        return made
+
+    @staticmethod
+    def of(values: Iterable[object]) -> "Card":
+        """Make a card of the values of all its fields in their order."""
+        made = Card.__new__(Card)
+        for fill, value in zip(_FILL.values(), values, strict=True):
+            fill(made, value)
         return made
 
 
