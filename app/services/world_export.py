@@ -75,11 +75,11 @@ class _Told:
             yield [b'{"fact":%s}' % self._fact(row) for row in page]
         async for page in self._pages(world_files.PLACES, "position", _MANY):
             self._counts["feed"] += len(page)
-            places = {"from": page[0]["position"], "facts": [row["fact_id"] for row in page]}
+            places = {"from": page[0]["position"], "facts": [str(row["fact_id"]) for row in page]}
             yield [to_json({"places": places})]
         async for page in self._pages(world_files.WAITING, "fact_id", _MANY):
             self._counts["outbox"] += len(page)
-            yield [to_json({"waiting": [row["fact_id"] for row in page]})]
+            yield [to_json({"waiting": [str(row["fact_id"]) for row in page]})]
 
     async def _pages(self, statement: Statement, key: str, limit: int) -> AsyncIterator[Sequence[Row]]:
         after: object = world_files.LOWEST[key]
@@ -90,8 +90,8 @@ class _Told:
     def _salts(self, page: Sequence[Row]) -> bytes:
         """Name the salts, and those that are gone: whoever was sealed with one of these is forgotten."""
         self._counts["salts"] += len(page)
-        gone = [row["salt_id"] for row in page if row["salt"] is None]
-        return to_json({"salts": [row["salt_id"] for row in page]} | ({"forgotten": gone} if gone else {}))
+        gone = [str(row["salt_id"]) for row in page if row["salt"] is None]
+        return to_json({"salts": [str(row["salt_id"]) for row in page]} | ({"forgotten": gone} if gone else {}))
 
     async def _travellers(self, page: Sequence[Row]) -> list[bytes]:
         held = await self._look.all(world_files.DOCUMENTS, travellers=[row["traveller_id"] for row in page])
@@ -122,7 +122,7 @@ class _Told:
         personal = self._opened(row, f"cards/{row['number']}")
         self._counts["dues"] += len(due)
         return b'{"card":%s,"personal":%s,"facts":[%s],"dues":%s}' % (
-            to_json({"number": row["number"], "salt_id": row["salt_id"]} | self._visa(row, personal, told)),
+            to_json({"number": row["number"], "salt_id": str(row["salt_id"])} | self._visa(row, personal, told)),
             personal,
             b",".join(self._fact(one) for one in told),
             to_json([plain(dues, one) for one in due]),
