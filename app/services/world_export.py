@@ -12,7 +12,6 @@ from typing import Any, Final
 from pydantic_core import from_json, to_json
 
 from app.db import cards as rows
-from app.db import particulars as sealed_json
 from app.db import world_files
 from app.db.engine import Row, Statement
 from app.db.tables import documents, dues, facts, travellers
@@ -21,7 +20,7 @@ from app.domain.clock import instant_text
 from app.domain.events import CROSSINGS
 from app.services import announcing
 from app.services.access import Context, Scope
-from app.services.documents import visa_hash
+from app.services.documents import visa_number_hash
 from app.services.exports import Look, looking
 
 FORMAT: Final = 1
@@ -134,9 +133,9 @@ class _Told:
             return {}
         cards = [one for one in told if one["kind"] not in CROSSINGS and one["sealed"] is not None]
         for clear in (personal, *(self._opened(one, f"facts/{one['fact_id']}") for one in cards)):
-            told_of = None if clear == _NOBODY else sealed_json.read(clear)
-            if told_of and told_of.visa and visa_hash(self._ctx, told_of) == row["visa_hash"]:
-                return {"entered_on_visa": told_of.visa.number}
+            visa = clear != _NOBODY and from_json(clear)["visa"]
+            if visa and visa_number_hash(self._ctx, visa["number"]) == row["visa_hash"]:
+                return {"entered_on_visa": visa["number"]}
         return {}
 
     def _fact(self, row: Row) -> bytes:
