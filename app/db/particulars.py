@@ -1,6 +1,7 @@
 """The personal part of a card as the JSON that is sealed: the very bytes that an answer shows once opened."""
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -49,7 +50,11 @@ def write(particulars: Particulars) -> bytes:
 
 def read(clear: bytes) -> Particulars:
     """Read what `write` wrote."""
-    whole = json.loads(clear)
+    return of(json.loads(clear))
+
+
+def of(whole: Mapping[str, Any]) -> Particulars:
+    """Read the object that it is."""
     holder, document, visa, host = whole["holder"], whole["document"], whole["visa"], whole["host"]
     return Particulars(
         holder=Holder(**(holder | {"birth_date": BirthDate.parse(holder["birth_date"]), "sex": Sex(holder["sex"])})),
