@@ -57,7 +57,7 @@ def fill(world: World, first: int, last: int, *, plain_each: int = 1) -> None:
 async def _fill(world: World, first: int, last: int, plain_each: int) -> None:
     connection = await asyncpg.connect(world.url)
     await connection.execute(plain.CREATE)
-    async with _without_indexes(connection):
+    async with without_indexes(connection):
         parts = max(1, min(os.cpu_count() or 1, (last - first) // _BATCH))
         bounds = [first + (last - first) * part // parts for part in range(parts + 1)]
         with ProcessPoolExecutor(parts) as processes:
@@ -85,7 +85,7 @@ def _feed(world: World) -> Callable[[int], int]:
 
 
 @asynccontextmanager
-async def _without_indexes(connection: Connection) -> AsyncIterator[None]:
+async def without_indexes(connection: Connection) -> AsyncIterator[None]:
     """Do without all indexes but those of keys for a while: to make them again is quicker than to keep them."""
     found = await connection.fetch(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY($1)"

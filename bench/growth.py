@@ -1,6 +1,7 @@
-"""`make bench-growth`: ours with ten thousand, a million and ten million cards, in one database as it grows.
+"""`make bench-growth`: ours with ten thousand, a million and ten million cards, each in a database of its own.
 
-How large the indexes are, and which of them nobody asked for, PostgreSQL itself tells.
+All are loaded before anything is measured, and measured in interleaved rounds, so that ratios are of one run. How large
+the indexes are, and which of them nobody asked for, PostgreSQL itself tells.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from app.db.scoped import WORLD
 from app.db.tables import IS_ACTIVE, cards
 from app.db.types import Instant
 from app.domain.card import Status
-from bench import asking, contestants, copying, load, population, report, scale
+from bench import asking, contestants, copying, load, multiplying, population, report, scale
 from bench.asking import OF_ALL, Operation, Questions
 from bench.contestants import LIMITS
 from bench.measuring import Measured, summary
@@ -40,8 +41,10 @@ from tests.postgresql import server
 
 _SIZES = {"full": "10000,1000000,10000000", "small": "2000,8000"}
 _SETTINGS = {"shared_buffers": "2GB", "max_connections": "60", "max_wal_size": "8GB"}
+_MADE = 100_000
+"""So many cards are made in full; a larger registry has multiples of them."""
 _ASKED_ABOUT = 50_000
-"""About so many cards of each size stand in the plain table too: questions are about them."""
+"""About so many of those stand in the plain table too: questions are about them."""
 _WRITES = 4_000
 """Requests a second that no write reaches here."""
 _MEASURED = (*OF_ALL, Operation.S, Operation.V)
@@ -88,6 +91,15 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A world with so many cards, and the seconds it took to load them."""
+
+    world: World
+    cards: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """What was measured at one size; times of single requests and counts are in milliseconds."""
 
@@ -99,22 +111,59 @@ class Stage:
 
 
 def main() -> None:
-    """Load, measure, load more; report."""
+    """Load, measure, report."""
     size = scale.from_environment()
     sizes = [int(one) for one in os.environ.get("BENCH_GROWTH", _SIZES[size.name]).split(",")]
     with ExitStack() as stack:
-        url = f"{stack.enter_context(server(_SETTINGS))}/bench"
-        asyncio.run(load.create(url))
-        schema.upgrade(url)
-        world = _fitting(asyncio.run(population.found(url)), sizes[-1])
+        address = stack.enter_context(server(_SETTINGS))
+        write(measured([load_cards(f"{address}/bench{count}", count) for count in sizes], size), size)
+
+
+def load_cards(url: str, count: int) -> Loaded:
+    """Load so many cards into a database of their own."""
+    asyncio.run(load.create(url))
+    schema.upgrade(url)
+    world = _fitting(asyncio.run(population.found(url)), count)
+    began = time.perf_counter()
+    made = min(count, _MADE)
+    copying.fill(world, 0, made, plain_each=max(1, made // _ASKED_ABOUT))
+    if count > made:
+        multiplying.multiply(world, count // made)
+    seconds = time.perf_counter() - began
+    _OUT.print(f"{count:,} cards are loaded, {seconds:.0f} s")
+    return Loaded(world=world, cards=count, seconds=seconds)
+
+
+def measured(loaded: Sequence[Loaded], size: Scale) -> list[Stage]:
+    """Measure all sizes, one round of an operation after the other."""
+    with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        stages: list[Stage] = []
-        for before, count in zip([0, *sizes], sizes, strict=False):
-            began = time.perf_counter()
-            copying.fill(world, before, count, plain_each=max(1, (count - before) // _ASKED_ABOUT))
-            loading = time.perf_counter() - began
-            _OUT.print(f"{count:,} cards are loaded, {loading:.0f} s")
-            stages.append(_stage(world, folder, size, count=count, loading=loading))
+        sites = [_Site.of(one.world, stack.enter_context(LIMITS[0].serve(one.world, folder)).address) for one in loaded]
+        for operation in _MEASURED:
+            for site in sites:
+                site.measure(operation, 1)  # to warm up
+        rounds = [
+            [[site.measure(operation, size.seconds) for site in sites] for operation in _MEASURED]
+            for _ in range(size.rounds)
+        ]
+        single = [asyncio.run(_counts(site.world)) | _singles(site) for site in sites]
+    return [
+        Stage(
+            cards=one.cards,
+            loading_seconds=one.seconds,
+            operations={
+                operation.name: summary([each[row][place] for each in rounds])
+                for row, operation in enumerate(_MEASURED)
+            },
+            single=single[place],
+            indexes=asyncio.run(_indexes(one.world.url)),
+        )
+        for place, one in enumerate(loaded)
+    ]
+
+
+def write(stages: Sequence[Stage], size: Scale) -> None:
+    """Write the report, in Markdown and in JSON."""
     told = {"on": datetime.now(UTC).date().isoformat(), "commit": report.commit()}  # noqa: TID251  the day of the report
     report.FOLDER.mkdir(parents=True, exist_ok=True)
     whole = told | {"machine": report.machine(), "stages": [asdict(one) for one in stages]}
@@ -136,32 +185,28 @@ def _fitting(world: World, count: int) -> World:
     return replace(world, templates=[one.brief() for one in world.templates]) if brief else world
 
 
-def _stage(world: World, folder: Path, size: Scale, *, count: int, loading: float) -> Stage:
-    with LIMITS[0].serve(world, folder) as ours:
-        single = asyncio.run(_counts(world)) | _singles(ours.address, world)
-        operations = _operations(ours.address, world, size)
-    return Stage(
-        cards=count,
-        loading_seconds=loading,
-        operations=operations,
-        single=single,
-        indexes=asyncio.run(_indexes(world.url)),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """A server of ours for one size, and what it is asked."""
 
+    world: World
+    address: str
+    questions: Questions
+    pages: Sequence[str]
 
-def _operations(address: str, world: World, size: Scale) -> dict[str, Measured]:
-    headers = contestants.headers(world)
-    questions = asyncio.run(Questions.about(Samples(world.url), rounds=1))
-    pages = asking.pages(address, headers)
+    @classmethod
+    def of(cls, world: World, address: str) -> "_Site":
+        return cls(
+            world=world,
+            address=address,
+            questions=asyncio.run(Questions.about(Samples(world.url), rounds=1)),
+            pages=asking.pages(address, contestants.headers(world)),
+        )
 
-    def measure(operation: Operation, seconds: int) -> Measured:
-        asked = questions.ask(operation, _WRITES * seconds, pages=pages)
-        return load.run(asked, address, headers, seconds=seconds, once=operation.writes)
-
-    for operation in _MEASURED:
-        measure(operation, 1)  # to warm up
-    rounds = [[measure(operation, size.seconds) for operation in _MEASURED] for _ in range(size.rounds)]
-    return {one.name: summary(each) for one, each in zip(_MEASURED, zip(*rounds, strict=True), strict=True)}
+    def measure(self, operation: Operation, seconds: int) -> Measured:
+        asked = self.questions.ask(operation, _WRITES * seconds, pages=self.pages)
+        headers = contestants.headers(self.world)
+        return load.run(asked, self.address, headers, seconds=seconds, once=operation.writes)
 
 
 async def _counts(world: World) -> dict[str, float]:
@@ -179,9 +224,9 @@ async def _counts(world: World) -> dict[str, float]:
     return told
 
 
-def _singles(address: str, world: World) -> dict[str, float]:
+def _singles(site: _Site) -> dict[str, float]:
     told = {}
-    with httpx2.Client(base_url=address, headers=contestants.headers(world), timeout=60) as client:
+    with httpx2.Client(base_url=site.address, headers=contestants.headers(site.world), timeout=60) as client:
         for path in _ADDRESSES:
             times = []
             for _ in range(_TIMES + 1):
@@ -208,7 +253,7 @@ def _lines(stages: Sequence[Stage], size: Scale, *, on: str, commit: str) -> Ite
     yield ""
     yield (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; medians of {size.rounds} rounds "
-        f"of {size.seconds} s, one database as it grows, rates of ours alone; BENCH_HISTORIES="
+        f"of {size.seconds} s, a database for each size, interleaved, rates of ours alone; BENCH_HISTORIES="
         f"{os.environ.get('BENCH_HISTORIES', 'whole')}. Loading: "
         + ", ".join(f"{one.loading_seconds:,.0f} s" for one in stages)
     )

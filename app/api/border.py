@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Request
 from pydantic import Field
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -16,6 +15,7 @@ from app.api.operations import Audience, attempt, operation, replayed, versions_
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, CardOut, DocumentIn, HolderIn, Told
+from app.db.json_bytes import to_json
 from app.domain.application import DocumentFields, HolderFields
 from app.domain.border import CARD_UNKNOWN, Decision, Observed, Reason
 from app.domain.events import Source

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Request
 from pydantic import Field, StrictBool, StrictInt, model_validator
-from pydantic_core import PydanticCustomError, to_json
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from app.api import render
@@ -15,6 +15,7 @@ from app.api.jobs import JobOut, accepted
 from app.api.operations import Audience, attempt, operation, replayed
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
+from app.db.json_bytes import to_json
 from app.domain.clock import MAX_SPEED, Mode, read_duration
 from app.domain.events import FactKind
 from app.services import clocks

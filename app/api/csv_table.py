@@ -7,7 +7,8 @@ from types import UnionType
 from typing import Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel
-from pydantic_core import to_json
+
+from app.db.json_bytes import to_json
 
 Columns: TypeAlias = Mapping[str, "Columns | None"]
 """The members of a shape, each with the columns of its own where it is a shape too."""

@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api.fields import CardDate, CheckpointCode
@@ -15,6 +14,7 @@ from app.api.problems import language_of
 from app.api.render import JSON
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
+from app.db.json_bytes import to_json
 from app.domain.clock import MOSCOW
 from app.domain.conditions import Sure
 from app.domain.declaring import WindowState

@@ -4,12 +4,12 @@ from html import escape
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from pydantic_core import to_json
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.api import render
 from app.api.examples import fresh_numbers
 from app.api.problems import language_of
+from app.db.json_bytes import to_json
 from app.domain.errors import NotFound
 from app.policies import sentences
 from app.services.access import Registry

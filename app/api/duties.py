@@ -4,7 +4,6 @@ from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Request
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -15,6 +14,7 @@ from app.api.operations import Audience, attempt, operation, replayed
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
+from app.db.json_bytes import to_json
 from app.domain.conditions import Sure
 from app.domain.duties import Deadline, DutyKind, DutyState, Unit, Who
 from app.policies.guides import Term, guide

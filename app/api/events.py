@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -18,6 +17,7 @@ from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
 from app.api.streams import Patient
 from app.db.engine import Busy, Unavailable
+from app.db.json_bytes import to_json
 from app.domain.errors import Refusal, violation
 from app.domain.events import FactKind, Source
 from app.services import events

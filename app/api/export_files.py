@@ -6,11 +6,11 @@ from datetime import date
 from enum import StrEnum
 
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json
 
 from app.api import csv_table, render
 from app.api.events import EventOut
 from app.api.shapes import CardOut, ListedCardOut
+from app.db.json_bytes import from_json, to_json
 from app.domain.card import Status
 from app.domain.events import FactKind
 from app.services import events as feed

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
 from pydantic import Field
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -17,6 +16,7 @@ from app.api.operations import Audience, attempt, operation, replayed
 from app.api.problems import language_of, refused
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, CardIn, CardOut, Told
+from app.db.json_bytes import to_json
 from app.domain.application import Application
 from app.domain.errors import Fault, Refusal, RuleViolation
 from app.services import groups

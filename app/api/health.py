@@ -3,13 +3,13 @@
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
 from app.api.operations import Audience, operation
 from app.api.security import ScopedRoute
 from app.api.shapes import Told
+from app.db.json_bytes import to_json
 from app.services.access import Registry
 
 router = APIRouter(route_class=ScopedRoute)

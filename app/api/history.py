@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import Field
-from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -14,6 +13,7 @@ from app.api.cards import CardNumber
 from app.api.operations import Audience, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
+from app.db.json_bytes import from_json, to_json
 from app.domain.events import FactKind, Source
 from app.services import history
 from app.services.access import Scope

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from app.api import csv_table, render
@@ -18,6 +17,7 @@ from app.api.problems import language_of, problem
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
 from app.api.streams import NDJSON, Ndjson
+from app.db.json_bytes import to_json
 from app.policies import sentences
 from app.services import intake, intake_report, jobs
 from app.services.access import Context, Scope

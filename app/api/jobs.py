@@ -8,7 +8,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
-from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -19,6 +18,7 @@ from app.api.problems import failed, refused
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
 from app.db.jobs import IMPORT, IMPORT_WORLD, Job, JobState
+from app.db.json_bytes import from_json, to_json
 from app.services import jobs
 from app.services.access import Context
 

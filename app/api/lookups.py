@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Request
 from pydantic import Field, StringConstraints
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -15,6 +14,7 @@ from app.api.operations import Audience, operation
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, CardOut, Told
+from app.db.json_bytes import to_json
 from app.domain.checking import Answer
 from app.domain.identity import state_code
 from app.domain.number import read_paper

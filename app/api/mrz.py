@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
 from pydantic import Field
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -15,6 +14,7 @@ from app.api.operations import Audience, operation
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, NoteOut, Told
+from app.db.json_bytes import to_json
 from app.domain import mrz as zones
 from app.domain.clock import MOSCOW, local_day
 from app.domain.identity import Sex

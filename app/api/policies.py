@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
-from pydantic_core import PydanticCustomError, to_json
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from app.api import render
@@ -16,6 +16,7 @@ from app.api.operations import Audience, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
 from app.api.stay_shapes import PolicyId
+from app.db.json_bytes import to_json
 from app.services import policies
 from app.services.access import Scope
 from app.services.policies import as_answer

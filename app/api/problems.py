@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from app.db.engine import Busy, Unavailable
+from app.db.json_bytes import to_json
 from app.domain.errors import (
     Conflict,
     Fault,

@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -11,6 +10,7 @@ from app.api.operations import Audience, operation
 from app.api.problems import language_of
 from app.api.security import ScopedRoute
 from app.api.shapes import Told
+from app.db.json_bytes import to_json
 from app.policies import reference, sentences
 from app.policies.reference import Kind, Name, Transport
 

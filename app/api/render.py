@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from uuid import UUID
 
-from pydantic_core import to_json
-
+from app.db.json_bytes import to_json
 from app.domain import number as numbers
 from app.domain.card import Card
 from app.domain.errors import Note
@@ -18,18 +17,16 @@ JSON = "application/json"
 def card(shown: Shown, language: str, **more: object) -> bytes:
     """Render a card; `more` are further members, such as `days_over`."""
     one, at = shown.card, shown.instant
-    head = to_json(
-        {
-            "number": one.number,
-            "number_text": numbers.grouped(one.number),
-            "status": one.status_at(at),
-            "version": one.version,
-        },
-    )
-    rest = to_json(_rest(one, at, language) | more)
+    head = {
+        "number": one.number,
+        "number_text": numbers.grouped(one.number),
+        "status": one.status_at(at),
+        "version": one.version,
+    }
+    rest = _rest(one, at, language) | more
     if shown.personal is None:
-        return head[:-1] + b"," + rest[1:]
-    return head[:-1] + b"," + shown.personal[1:-1] + b"," + rest[1:]
+        return to_json(head | rest)
+    return to_json(head)[:-1] + b"," + shown.personal[1:-1] + b"," + to_json(rest)[1:]
 
 
 def _rest(one: Card, at: datetime, language: str) -> dict[str, object]:

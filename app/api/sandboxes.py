@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Request
 from pydantic import Field, StrictInt, model_validator
-from pydantic_core import PydanticCustomError, to_json
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from app.api import render
@@ -17,6 +17,7 @@ from app.api.operations import Audience, attempt, operation, replayed
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
 from app.api.stay_shapes import PolicyId
+from app.db.json_bytes import to_json
 from app.domain.card import Status
 from app.domain.clock import MAX_SPEED, Mode
 from app.domain.errors import Forbidden, NotFound

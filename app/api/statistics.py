@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic_core import PydanticCustomError, to_json
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from app.api import render
@@ -12,6 +12,7 @@ from app.api.fields import CardDate
 from app.api.operations import Audience, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Told
+from app.db.json_bytes import to_json
 from app.services import cards
 from app.services.access import Scope
 from app.services.cards import GROUPS

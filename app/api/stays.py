@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
-from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from app.api import render
@@ -23,6 +22,7 @@ from app.api.stay_shapes import (
     LineOut,
 )
 from app.api.streams import NDJSON, Ndjson
+from app.db.json_bytes import to_json
 from app.domain.errors import Note
 from app.domain.explaining import differences, explain, rule
 from app.domain.stay import Overstay

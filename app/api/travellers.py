@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Request
 from pydantic import Field
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -17,6 +16,7 @@ from app.api.operations import Audience, attempt, operation, replayed
 from app.api.problems import language_of
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, DocumentOut, ListedCardOut, Told
+from app.db.json_bytes import to_json
 from app.domain.errors import NotFound
 from app.services import history, travellers
 from app.services.access import Scope

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Request
 from pydantic import Field
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -16,6 +15,7 @@ from app.api.operations import Audience, attempt, operation, replayed
 from app.api.paging import id_cursor, id_position
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
+from app.db.json_bytes import to_json
 from app.db.webhooks import Delivery, Webhook
 from app.domain.events import FactKind
 from app.domain.webhooks import LONGEST_URL, DeliveryState, DisabledReason, EndpointState

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Request
 from pydantic import Field
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api import render
@@ -16,6 +15,7 @@ from app.api.jobs import JobOut, accepted
 from app.api.operations import Audience, attempt, operation
 from app.api.security import ScopedRoute, context
 from app.api.shapes import Asked, Told
+from app.db.json_bytes import to_json
 from app.services import worlds
 from app.services.access import Scope
 

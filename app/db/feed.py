@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from app.db.cards import COLUMNS
 from app.db.scoped import WORLD, in_sandbox
 from app.db.tables import IS_ACTIVE, cards, documents, dues, facts, feed, outbox, salts, worlds
 from app.db.types import AnyOf, Ids, Instant, PlacedId, Texts
@@ -115,7 +116,7 @@ PAGE_OF_KINDS = in_sandbox(
 _NUMBERS = bindparam("numbers", type_=Texts())
 
 CARDS = (
-    select(*cards.c, salts.c.salt, documents.c.kind.label("document_kind"))
+    select(*COLUMNS, documents.c.kind.label("document_kind"))
     .select_from(
         cards.join(salts, and_(salts.c.world_id == WORLD, salts.c.salt_id == cards.c.salt_id)).join(
             documents, and_(documents.c.world_id == WORLD, documents.c.document_id == cards.c.document_id)

@@ -1,12 +1,10 @@
 """The personal part of a card as the JSON that is sealed: the very bytes that an answer shows once opened."""
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from pydantic_core import to_json
-
+from app.db.json_bytes import from_json, to_json
 from app.domain.card import Host, HostKind, Particulars, Visa, VisaKind
 from app.domain.identity import BirthDate, Document, DocumentKind, Holder, Sex
 
@@ -50,7 +48,7 @@ def write(particulars: Particulars) -> bytes:
 
 def read(clear: bytes) -> Particulars:
     """Read what `write` wrote."""
-    return of(json.loads(clear))
+    return of(from_json(clear))
 
 
 def of(whole: Mapping[str, Any]) -> Particulars:

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
 from sqlalchemy import ColumnElement, Dialect, LargeBinary, Text, TypeDecorator, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import BindParameter
 from sqlalchemy.types import TypeEngine, UserDefinedType
+
+from app.db.json_bytes import from_json, to_json
 
 
 class Instant(TypeDecorator[datetime]):

@@ -56,7 +56,7 @@ _APART: Final = frozenset({"world_id", "salt", "key_version", "number", "card_nu
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Of a table, by text of Python's own: what is written by names of SQLAlchemy's is slow to become JSON."""
+    """Of a table, by text of Python's own: names of SQLAlchemy's kind are slow to become JSON."""
 
     empty: Mapping[str, None]
     told: Mapping[str, _Reader]
@@ -133,7 +133,7 @@ LOWEST: Final = {
 def plain(table: Table, row: Row) -> dict[str, Any]:
     """Name the plain columns of a row that are not empty."""
     return {
-        # identifiers as text: those of asyncpg's kind are slow to become JSON as well
+        # identifiers of asyncpg's kind are as text at once: `to_json` would ask for each
         name: str(value) if isinstance(value, UUID) else value
         for name in _COLUMNS[table.name].told
         if (value := row[name]) is not None

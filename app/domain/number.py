@@ -70,7 +70,7 @@ def require(text: str) -> str:
 
 def grouped(number: str) -> str:
     """Write the number in fours, as it is printed."""
-    return " ".join(number[start : start + 4] for start in range(0, LENGTH, 4))
+    return f"{number[:4]} {number[4:8]} {number[8:]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,13 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import to_json
 from standardwebhooks import Webhook as Signer
 
 from app.db import deliveries as rows
 from app.db import feed, sandboxes
 from app.db.deliveries import Claim
 from app.db.engine import Row
+from app.db.json_bytes import to_json
 from app.domain.clock import instant_text
 from app.domain.webhooks import TEST, Attempt, Pace, after, disabled_by
 from app.services import announcing

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import to_json
-
 from app.db import imports
 from app.db.engine import Session
 from app.db.import_tables import import_rows, import_seen
 from app.db.imports import Import
+from app.db.json_bytes import to_json
 from app.db.scoped import HERE
 from app.domain.errors import Refusal, RuleViolation
 from app.domain.register import Column

@@ -6,9 +6,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import to_json
-
 from app.db import people
+from app.db.json_bytes import to_json
 from app.domain.application import DocumentFields, HolderFields, seen
 from app.domain.border import CARD_UNKNOWN, HAPPENED, Decision, Observed, Outcome, Report
 from app.domain.card import Card, Crossing, Particulars

@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
-from pydantic_core import from_json, to_json
-
 from app.db import cards as rows
 from app.db import world_files
 from app.db.engine import Row, Statement
+from app.db.json_bytes import from_json, to_json
 from app.db.tables import documents, dues, facts, travellers
 from app.db.world_files import plain
 from app.domain.clock import instant_text

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import to_json
-
 from app.db import cards as rows
 from app.db import particulars as sealed_json
 from app.db import tables, world_files
+from app.db.json_bytes import to_json
 from app.db.vault import SALT_BYTES
 from app.db.world_files import BrokenRowError
 from app.domain.events import CROSSINGS

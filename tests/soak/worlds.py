@@ -30,8 +30,8 @@ _CARDS = {"small": 500, "full": 100_000}
 _HISTORY = 50
 """Cards to which everything happens that can; the others come from a register."""
 _SETTINGS = {**TESTING, "autovacuum_naptime": "1s"}
-"""Plans made while tables were next to empty, foreign keys' above all, are kept until those are analyzed: usually within
-a minute, in which each row that is added looks through all rows before it."""
+"""Plans made while tables were next to empty, foreign keys' above all, are kept until those are analyzed: usually for a
+minute, in which each row that is added looks through all rows before it."""
 _PART = 10_000
 _PIECE = 1024 * 1024
 _OUT = Console(highlight=False, soft_wrap=True)
