@@ -41,10 +41,11 @@ bench: $(VENV)/.dev $(VENV)/.rivals ## Measure beside bare routes, pgbench and r
 bench-growth: $(VENV)/.dev ## Measure as the registry grows to ten million cards; it wants 75 GB of TMPDIR
 	$(BIN)/python -m bench.growth
 
-bench-parts: $(VENV)/.dev ## Measure stays, comparisons, announcements, webhooks and imports
+bench-parts: $(VENV)/.dev ## Measure stays, comparisons, announcements, webhooks, imports and exports
 	$(BIN)/python -m bench.stays
 	$(BIN)/python -m bench.announcements
 	$(BIN)/python -m bench.imports
+	$(BIN)/python -m bench.exports
 
 demo-reset: $(VENV)/.runtime ## Make the demo sandbox anew
 	@$(BIN)/migcard migrate

@@ -15,9 +15,9 @@ from bench.population import TABLES, World
 
 _AT_ONCE = 2
 """Backends that write."""
-# version 8 and the letter U, which no original has
+# version 8, which no original has
 _UUID = "overlay(overlay({}::text placing '8' from 15) placing lpad(to_hex(nth), 4, '0') from 25)::uuid"
-_NUMBER = "overlay({} placing 'U' || upper(lpad(to_hex(nth), 3, '0')) from 5)"
+_NUMBER = "overlay({} placing upper(lpad(to_hex(nth), 4, '0')) from 5)"
 _HASH = "overlay({} placing int4send(nth) from 13)"
 _OF_ITS_OWN: Mapping[str, str] = {
     **dict.fromkeys(("traveller_id", "document_id", "salt_id", "fact_id"), _UUID),
@@ -61,6 +61,7 @@ async def _write(world: World, waiting: list[str], times: int, fed: int) -> None
         statement = (
             f"INSERT INTO {table} ({', '.join(names)})"  # noqa: S608  names of our own
             f" SELECT {told} FROM original_{table}, generate_series(1, $2 - 1) AS nth WHERE $1 > 0"
+            " ON CONFLICT DO NOTHING"  # a few originals have such a number themselves
         )
         await connection.execute(statement, fed, times)
     await connection.close()

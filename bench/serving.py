@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,13 @@ def uvicorn(*application: str, python: str = sys.executable) -> tuple[str, ...]:
 OURS = uvicorn("--factory", "app.main:create_app")
 
 
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Tell the time that processes have spent on a processor."""
+    # the fields after the name in brackets: 11 and 12 are user and system time, in ticks
+    fields = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split() for pid in pids]
+    return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A server that answers at an address."""
@@ -36,12 +43,7 @@ class Server:
     def cpu_seconds(self) -> float:
         """Tell the time that the process and its workers have spent on a processor."""
         workers = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
-        # the fields after the name in brackets: 11 and 12 are user and system time, in ticks
-        fields = [
-            Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-            for pid in (self.pid, *workers)
-        ]
-        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds((self.pid, *map(int, workers)))
 
     def rest(self) -> None:
         """Wait until it has done what it was still asked when the load stopped, so as not to disturb the next one."""

@@ -15,11 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _UNPRIVILEGED = "nobody"
-_TESTING = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+TESTING = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 
 
 @contextmanager
-def server(settings: Mapping[str, str] = _TESTING) -> Iterator[str]:
+def server(settings: Mapping[str, str] = TESTING) -> Iterator[str]:
     """Run a server with an empty cluster; gives a URL without a database name, `postgresql://user@host:port`."""
     with tempfile.TemporaryDirectory(prefix="migcard-pg-") as folder:
         home = Path(folder)

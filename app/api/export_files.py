@@ -69,7 +69,7 @@ class _Table:
 
     def __init__(self, shape: type[BaseModel]) -> None:
         self._columns = csv_table.columns_of(shape)
-        self._head = csv_table.MARK + csv_table.written([self._columns])
+        self._head = csv_table.MARK + csv_table.written([csv_table.names(self._columns)])
 
     def page(self, objects: list[bytes]) -> bytes:
         head, self._head = self._head, b""

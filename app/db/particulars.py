@@ -1,5 +1,6 @@
 """The personal part of a card as the JSON that is sealed: the very bytes that an answer shows once opened."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -47,7 +48,11 @@ def write(particulars: Particulars) -> bytes:
 
 def read(clear: bytes) -> Particulars:
     """Read what `write` wrote."""
-    whole = from_json(clear)
+    return of(from_json(clear))
+
+
+def of(whole: Mapping[str, Any]) -> Particulars:
+    """Read the object that it is."""
     holder, document, visa, host = whole["holder"], whole["document"], whole["visa"], whole["host"]
     return Particulars(
         holder=Holder(**(holder | {"birth_date": BirthDate.parse(holder["birth_date"]), "sex": Sex(holder["sex"])})),

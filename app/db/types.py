@@ -86,13 +86,17 @@ class Json(TypeDecorator[Any]):
         """Write compact JSON."""
         return _write_json
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:  # noqa: ARG002
         """Read it back."""
-        return None if value is None else from_json(value)
+        return _read_json
 
 
 def _write_json(value: object) -> str | None:
     return None if value is None else to_json(value).decode()
+
+
+def _read_json(text: str | None) -> Any:  # noqa: ANN401  JSON
+    return None if text is None else from_json(text)
 
 
 class Hashes(TypeDecorator[Sequence[bytes]]):

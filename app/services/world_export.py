@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 from app.db import cards as rows
-from app.db import particulars as sealed_json
 from app.db import world_files
 from app.db.engine import Row, Statement
 from app.db.json_bytes import from_json, to_json
@@ -20,7 +19,7 @@ from app.domain.clock import instant_text
 from app.domain.events import CROSSINGS
 from app.services import announcing
 from app.services.access import Context, Scope
-from app.services.documents import visa_hash
+from app.services.documents import visa_number_hash
 from app.services.exports import Look, looking
 
 FORMAT: Final = 1
@@ -74,11 +73,11 @@ class _Told:
             yield [b'{"fact":%s}' % self._fact(row) for row in page]
         async for page in self._pages(world_files.PLACES, "position", _MANY):
             self._counts["feed"] += len(page)
-            places = {"from": page[0]["position"], "facts": [row["fact_id"] for row in page]}
+            places = {"from": page[0]["position"], "facts": [str(row["fact_id"]) for row in page]}
             yield [to_json({"places": places})]
         async for page in self._pages(world_files.WAITING, "fact_id", _MANY):
             self._counts["outbox"] += len(page)
-            yield [to_json({"waiting": [row["fact_id"] for row in page]})]
+            yield [to_json({"waiting": [str(row["fact_id"]) for row in page]})]
 
     async def _pages(self, statement: Statement, key: str, limit: int) -> AsyncIterator[Sequence[Row]]:
         after: object = world_files.LOWEST[key]
@@ -89,8 +88,8 @@ class _Told:
     def _salts(self, page: Sequence[Row]) -> bytes:
         """Name the salts, and those that are gone: whoever was sealed with one of these is forgotten."""
         self._counts["salts"] += len(page)
-        gone = [row["salt_id"] for row in page if row["salt"] is None]
-        return to_json({"salts": [row["salt_id"] for row in page]} | ({"forgotten": gone} if gone else {}))
+        gone = [str(row["salt_id"]) for row in page if row["salt"] is None]
+        return to_json({"salts": [str(row["salt_id"]) for row in page]} | ({"forgotten": gone} if gone else {}))
 
     async def _travellers(self, page: Sequence[Row]) -> list[bytes]:
         held = await self._look.all(world_files.DOCUMENTS, travellers=[row["traveller_id"] for row in page])
@@ -121,7 +120,7 @@ class _Told:
         personal = self._opened(row, f"cards/{row['number']}")
         self._counts["dues"] += len(due)
         return b'{"card":%s,"personal":%s,"facts":[%s],"dues":%s}' % (
-            to_json({"number": row["number"], "salt_id": row["salt_id"]} | self._visa(row, personal, told)),
+            to_json({"number": row["number"], "salt_id": str(row["salt_id"])} | self._visa(row, personal, told)),
             personal,
             b",".join(self._fact(one) for one in told),
             to_json([plain(dues, one) for one in due]),
@@ -133,9 +132,9 @@ class _Told:
             return {}
         cards = [one for one in told if one["kind"] not in CROSSINGS and one["sealed"] is not None]
         for clear in (personal, *(self._opened(one, f"facts/{one['fact_id']}") for one in cards)):
-            told_of = None if clear == _NOBODY else sealed_json.read(clear)
-            if told_of and told_of.visa and visa_hash(self._ctx, told_of) == row["visa_hash"]:
-                return {"entered_on_visa": told_of.visa.number}
+            visa = clear != _NOBODY and from_json(clear)["visa"]
+            if visa and visa_number_hash(self._ctx, visa["number"]) == row["visa_hash"]:
+                return {"entered_on_visa": visa["number"]}
         return {}
 
     def _fact(self, row: Row) -> bytes:

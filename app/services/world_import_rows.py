@@ -13,7 +13,6 @@ from app.db import tables, world_files
 from app.db.json_bytes import to_json
 from app.db.vault import SALT_BYTES
 from app.db.world_files import BrokenRowError
-from app.domain.card import Particulars
 from app.domain.events import CROSSINGS
 from app.domain.history import replay
 from app.services import documents
@@ -93,7 +92,7 @@ class WorldRows:
         if personal is not None:
             salt_id, document_id = UUID(told["salt_id"]), UUID(told["document_id"])
             salt = Salt(salt_id=salt_id, salt=self._salt(salt_id))
-            own = documents.columns(self._ctx, _particulars(personal), salt, document_id)
+            own = documents.columns(self._ctx, sealed_json.of(personal), salt, document_id)
         sealed = {name: own[name] for name in (*_UNKNOWN, "key_version", "sealed")}
         self._add("documents", world_files.read(tables.documents, told, **self._world, **sealed))
 
@@ -104,7 +103,7 @@ class WorldRows:
         if card.number != number:
             message = "another card's facts"
             raise BrokenRowError(message)
-        clear = None if personal is None else sealed_json.write(_particulars(personal))
+        clear = None if personal is None else sealed_json.write(sealed_json.of(personal))
         row = {
             **rows.columns_of(card),
             **self._sealed(head["salt_id"], clear, f"cards/{number}"),
@@ -167,7 +166,3 @@ class WorldRows:
             if found != said:
                 message = f"{found} {table.name} and not {said}"
                 raise BrokenRowError(message)
-
-
-def _particulars(personal: Mapping[str, Any]) -> Particulars:
-    return sealed_json.read(to_json(personal))
