@@ -15,7 +15,18 @@ from bench.measuring import CONNECTIONS, Measured, spread, summary
 from bench.scale import Scale
 
 FOLDER = Path("build/bench")
-_OWN = ("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "pydantic", "sqlalchemy", "asyncpg", "cryptography")
+_OWN = (
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "pydantic",
+    "orjson",
+    "sqlalchemy",
+    "asyncpg",
+    "cryptography",
+)
 _OURS = "ours"
 
 Rounds = Sequence[Measured]
