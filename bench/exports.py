@@ -47,7 +47,10 @@ _RAW: Mapping[str, str] = {
     "raw: cards as JSON": f"SELECT row_to_json(told) FROM (SELECT {_TOLD} FROM cards WHERE world_id = $1) told",  # noqa: S608
     "raw: rows of facts": "SELECT * FROM facts WHERE world_id = $1",
 }
-_BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()"
+_BACKENDS = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND pid != pg_backend_pid() AND backend_type = 'client backend'
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

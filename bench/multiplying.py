@@ -2,7 +2,8 @@
 
 A multiple has the identifiers, the number and the hashes of its original but for a few digits, which tell the how
 manieth it is: as many entries in every index, and as far apart. Its seals are those of the original and open under no
-other name, so nobody is to be asked about a multiple by its number; a page without personal data may show it.
+other name, so nobody is to be asked about a multiple by its number; a page without personal data may show it. Each
+original is followed by its multiples, so that the originals, which are asked about, lie all over the tables.
 """
 
 import asyncio
@@ -39,6 +40,7 @@ async def _multiply(world: World, times: int) -> None:
     fed = await connection.fetchval("SELECT fed FROM worlds WHERE world_id = $1", world.world_id)
     for table in TABLES:
         await connection.execute(f"CREATE UNLOGGED TABLE original_{table} AS SELECT * FROM {table}")  # noqa: S608
+    await connection.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
     async with without_indexes(connection):
         waiting = list(TABLES)
         await asyncio.gather(*(_write(world, waiting, times, fed) for _ in range(_AT_ONCE)))
@@ -57,10 +59,13 @@ async def _write(world: World, waiting: list[str], times: int, fed: int) -> None
     while waiting:
         table = waiting.pop()
         names = [row["attname"] for row in await connection.fetch(_COLUMNS, table)]
-        told = ", ".join(_OF_ITS_OWN.get(name, "{}").format(name) for name in names)
+        told = ", ".join(
+            f"CASE nth WHEN 0 THEN {name} ELSE {_OF_ITS_OWN[name].format(name)} END" if name in _OF_ITS_OWN else name
+            for name in names
+        )
         statement = (
-            f"INSERT INTO {table} ({', '.join(names)})"  # noqa: S608  names of our own
-            f" SELECT {told} FROM original_{table}, generate_series(1, $2 - 1) AS nth WHERE $1 > 0"
+            f"INSERT INTO {table} ({', '.join(names)}) SELECT {told}"  # noqa: S608  names of our own
+            f" FROM (SELECT *, generate_series(0, $2 - 1) AS nth FROM original_{table}) AS each WHERE $1 > 0"
             " ON CONFLICT DO NOTHING"  # a few originals have such a number themselves
         )
         await connection.execute(statement, fed, times)

@@ -71,7 +71,7 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     "state": {one.value: one for one in State}.__getitem__,
     "purpose": {one.value: one for one in Purpose}.__getitem__,
     "basis": {one.value: one for one in Basis}.__getitem__,
-    "exit_source": {one.value: one for one in Source}.get,
+    "exit_source": dict[str | None, Source | None]([(None, None), *((one.value, one) for one in Source)]).__getitem__,
     "grounds": _grounds,
 }
 _TO_READ = tuple((_NAMES.index(name), read) for name, read in _READ.items())

@@ -173,7 +173,7 @@ class Database(Session):
 
     @abstractmethod
     async def measure(self, table: Table) -> None:
-        """Count what a table holds by now: plans that were made while it was empty are made anew."""
+        """Count what a table holds by now, unless it is locked: plans made while it was empty are made anew."""
 
     @abstractmethod
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401

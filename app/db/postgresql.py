@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -97,10 +97,10 @@ class PostgreSQL(Database):
         raise Busy
 
     async def measure(self, table: Table) -> None:
-        """Count what a table holds by now; autovacuum does, but a minute later, or more."""
-        with _postgresql_errors():
+        """Count what a table holds by now; autovacuum does, but a minute later, or more. Who is at it already may."""
+        with suppress(Busy), _postgresql_errors():
             async with self._connections.use() as connection:
-                await connection.execute(f"ANALYZE {table.name}")
+                await connection.execute(f"ANALYZE (SKIP_LOCKED) {table.name}")
 
     async def survey(self, statement: Statement, /, **values: Any) -> list[Row]:  # noqa: ANN401
         """Run a query that may take long."""

@@ -54,9 +54,9 @@ class WorldKeys:
         return hmac.digest(self.hash_key, body, hashlib.sha256)
 
 
-@lru_cache(64)
+@lru_cache(1)
 def _cipher(seal_key: bytes, salt: bytes) -> AESGCM:
-    """Derive a person's cipher. What is written of somebody is several rows at once: a few are kept at hand."""
+    """Derive a person's cipher. What is written of somebody is several rows at once; of nobody else it is kept."""
     return AESGCM(hmac.digest(seal_key, salt, hashlib.sha256))
 
 

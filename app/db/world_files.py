@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Column, Date, Double, Integer, LargeBinary, Select, Table, Text, Uuid, and_, bindparam, select
 
 from app.db.engine import Row
+from app.db.json_bytes import to_json
 from app.db.scoped import WORLD
 from app.db.tables import cards, documents, dues, facts, feed, outbox, salts, travellers
 from app.db.types import AnyOf, Ids, Instant, Json, Texts
@@ -37,13 +38,18 @@ def _same(value: Any) -> Any:  # noqa: ANN401  as it is
     return value
 
 
+def _json(value: Any) -> Any:  # noqa: ANN401  JSON
+    to_json(value)  # what cannot be written, as a number beyond 64 bits, is refused here
+    return value
+
+
 _Reader: TypeAlias = tuple[frozenset[type], Callable[[Any], Any]]
 """What JSON has for a column, and how it becomes what the column takes."""
 
 # Instant and Json are made on Text: they come first
 _READERS: Final[Mapping[type, _Reader]] = {
     Instant: (frozenset({str}), _instant),
-    Json: (frozenset({dict, list}), _same),
+    Json: (frozenset({dict, list}), _json),
     Uuid: (frozenset({str}), UUID),
     Date: (frozenset({str}), date.fromisoformat),
     Text: (frozenset({str}), _same),
@@ -163,6 +169,6 @@ def _value(name: str, reader: _Reader, told: Any) -> Any:  # noqa: ANN401  JSON,
         raise BrokenRowError(message)
     try:
         return convert(told)
-    except (ValueError, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         message = f"{name} cannot be read"
         raise BrokenRowError(message) from None

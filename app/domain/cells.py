@@ -10,12 +10,21 @@ from app.domain.number import PAPER_NUMBER, SERIES, USUAL_PAPER_NUMBER_LENGTH, P
 _LETTER_FORMS = str.maketrans({"ё": "е", "№": "номер"})
 
 
-@lru_cache(2_000)
-def fold(text: str) -> str:
-    """Reduce a caption or a word to letters and digits: case, spaces, punctuation, ё and № no longer differ.
+_LONGEST_WORD = 64
+"""Characters of what is kept: a register says the same few words in every row, and whatever else it likes."""
 
-    A register says the same few words in every row.
-    """
+
+def fold(text: str) -> str:
+    """Reduce a caption or a word to letters and digits: case, spaces, punctuation, ё and № no longer differ."""
+    return _word(text) if len(text) <= _LONGEST_WORD else _folded(text)
+
+
+@lru_cache(2_000)
+def _word(text: str) -> str:
+    return _folded(text)
+
+
+def _folded(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold().translate(_LETTER_FORMS)))
 
 

@@ -218,6 +218,8 @@ class Ndjson(Text):
     def _object(self, text: str) -> Line:
         try:
             told = json.loads(text, parse_constant=_no_number)
+            if "\\u" in text:
+                json.dumps(told, ensure_ascii=False).encode()  # half of a pair of surrogates is no text
         except (ValueError, RecursionError):
             told = None
         if not isinstance(told, dict):

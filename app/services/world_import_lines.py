@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from app.db.json_bytes import from_json
 from app.domain.clock import within_range
 from app.domain.errors import RuleViolation
 from app.services.intake_bytes import file_fault
@@ -59,8 +60,8 @@ class WorldLines:
     def _read(self, line: bytes) -> WorldLine:
         self._place += 1
         try:
-            told = json.loads(line)
-        except (ValueError, RecursionError):
+            told = from_json(line)
+        except ValueError:
             told = None
         kind = next(iter(told), None) if isinstance(told, dict) else None
         if self._place == 1 and kind != "world":
