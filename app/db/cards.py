@@ -311,14 +311,22 @@ _AFTER_INSTANT = bindparam("after_instant", type_=Instant())
 _LIMIT = bindparam("limit", type_=Integer())
 
 
+_OVER = frozenset({Status.LAPSED, Status.OVERSTAYED})
+
+
 @cache
 def listing(filters: frozenset[str], status: Status | None, *, after: bool, personal: bool) -> Select[Any]:
-    """Build the list of cards, newest declaration first, for a set of filters; one statement for each set."""
+    """Build the list of cards, newest declaration first, for a set of filters; one statement for each set.
+
+    What is over was declared long ago: it is found by when it ended and sorted, since newest first everything else is
+    read before it. PostgreSQL does not know that, so no index may offer the order.
+    """
+    declared_at = func.coalesce(cards.c.declared_at, cards.c.declared_at) if status in _OVER else cards.c.declared_at
     page = (
         select(*(COLUMNS if personal else _PLAIN))
         .select_from(cards.join(salts, _WITH_SALT) if personal else cards)
         .where(cards.c.world_id == WORLD, *(_FILTERS[name] for name in sorted(filters)))
-        .order_by(cards.c.declared_at.desc(), cards.c.number.desc())
+        .order_by(declared_at.desc(), cards.c.number.desc())
         .limit(_LIMIT)
     )
     if status:

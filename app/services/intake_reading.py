@@ -217,7 +217,7 @@ class Ndjson(Text):
 
     def _object(self, text: str) -> Line:
         try:
-            told = json.loads(text, parse_constant=_no_number)
+            told = json.loads(text, parse_constant=no_number)
             if "\\u" in text:
                 json.dumps(told, ensure_ascii=False).encode()  # half of a pair of surrogates is no text
         except (ValueError, RecursionError):
@@ -238,5 +238,6 @@ class Ndjson(Text):
         return Line(self._place, [cells.get(column, "") for column in Column], fault)
 
 
-def _no_number(word: str) -> float:
+def no_number(word: str) -> float:
+    """Refuse what Python takes for JSON and nobody else: NaN and infinities."""
     raise ValueError(word)

@@ -117,9 +117,10 @@ async def test_the_rejected_rows_come_back_as_they_were_and_can_be_sent_again(
 
 async def test_lines_of_json_and_gzip_are_taken_too(client: AsyncClient, import_whole: Import) -> None:
     told = {**row(1), "Серия": 4626, "№": 12345, "Отчество": None}
-    broken = [b"{\n", b"[1]\n", line_of({**row(2), "Прозвище": "x"}), line_of({**row(3), "Пол": []})]
+    half = json.dumps({**row(4), "Имя": "\ud800"}).encode() + b"\n"  # of a pair of surrogates
+    broken = [b"{\n", b"[1]\n", line_of({**row(2), "Прозвище": "x"}), line_of({**row(3), "Пол": []}), half]
     job = await import_whole(gzip.compress(line_of(told) + b"".join(broken)), media_type=NDJSON, encoding="gzip")
-    assert job["counts"] == {"read": 5, "accepted": 1, "rejected": 4, "duplicate": 0, "conflict": 0}
+    assert job["counts"] == {"read": 6, "accepted": 1, "rejected": 5, "duplicate": 0, "conflict": 0}
     found = await report(client, job)
     assert [(one["row"], one["code"]) for one in found] == [
         (1, "leading_zeros_restored"),
@@ -127,6 +128,7 @@ async def test_lines_of_json_and_gzip_are_taken_too(client: AsyncClient, import_
         (3, "row-malformed"),
         (4, "column-unknown"),
         (5, "wrong-type"),
+        (6, "row-malformed"),
     ]
 
 

@@ -89,6 +89,15 @@ async def test_how_full_a_table_is_is_counted_where_plans_hang_on_it(database: D
     await database.run(delete(scratch))
 
 
+async def test_a_table_that_somebody_is_at_is_left_uncounted(database: Database) -> None:
+    if database.dialect.name == "postgresql":
+        await make_scratch(database)
+        async with database.transaction() as unit:
+            await unit.run(text("LOCK TABLE scratch IN SHARE UPDATE EXCLUSIVE MODE"))
+            async with asyncio.timeout(3):  # and not as long as one waits for a lock
+                await database.measure(scratch)
+
+
 # Types ---------------------------------------------------------------------------------------------------------------
 
 _json = st.recursive(

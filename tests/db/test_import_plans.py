@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Executable
 
 from app.db import imports
-from tests.db.test_plans import PEOPLE, loaded_url, plan_of
+from tests.db.test_plans import PEOPLE, loaded_url, plan_of, scans
 
 __all__ = ["loaded_url"]  # a fixture
 
@@ -62,6 +62,6 @@ _STATEMENTS: dict[str, tuple[Executable, dict[str, Any], set[str]]] = {
 @pytest.mark.parametrize("name", _STATEMENTS)
 async def test_an_import_reads_no_big_table_from_end_to_end(filled_url: str, name: str) -> None:
     statement, values, tables = _STATEMENTS[name]
-    read = await plan_of(filled_url, statement, values)
+    read = scans(await plan_of(filled_url, statement, values))
     assert tables <= {table for _, table in read}
     assert [scan for scan in read if scan[0] == "Seq Scan" and scan[1] in tables] == []

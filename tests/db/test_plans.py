@@ -117,13 +117,19 @@ _HOT: dict[str, tuple[Executable, dict[str, Any]]] = {
 }
 
 
+def indexes(plan: Any) -> set[str]:
+    """Name the indexes that a plan uses."""
+    mine = {plan["Index Name"]} if "Index Name" in plan else set()
+    return mine.union(*(indexes(inner) for inner in plan.get("Plans", ())))
+
+
 def scans(plan: Any) -> list[tuple[str, str]]:
     """List how each table is read."""
     mine = [(plan["Node Type"], plan["Relation Name"])] if "Relation Name" in plan else []
     return mine + [scan for inner in plan.get("Plans", ()) for scan in scans(inner)]
 
 
-async def plan_of(url: str, statement: Executable, values: dict[str, Any]) -> list[tuple[str, str]]:
+async def plan_of(url: str, statement: Executable, values: dict[str, Any]) -> Any:
     """Explain the very text that the engine runs, with its parameters in their order."""
     compiled = connect(url).compiled(statement)
     arguments = compiled.arguments({"world_id": _WORLD, "sandbox_id": _SANDBOX, **values})
@@ -132,16 +138,31 @@ async def plan_of(url: str, statement: Executable, values: dict[str, Any]) -> li
         explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {compiled.text}", *arguments)
     finally:
         await connection.close()
-    return scans(json.loads(explained)[0]["Plan"])
+    return json.loads(explained)[0]["Plan"]
 
 
 @pytest.mark.parametrize("name", _HOT)
 async def test_a_hot_statement_reads_no_big_table_from_end_to_end(loaded_url: str, name: str) -> None:
-    read = await plan_of(loaded_url, *_HOT[name])
+    read = scans(await plan_of(loaded_url, *_HOT[name]))
     assert {"cards", "facts", "dues"} & {table for _, table in read}
     big = {"cards", "documents", "facts", "travellers", "salts", "outbox", "feed", "dues"}
     assert [scan for scan in read if scan[0] == "Seq Scan" and scan[1] in big] == []
 
 
 async def test_a_statement_without_an_index_would_be_noticed(loaded_url: str) -> None:
-    assert await plan_of(loaded_url, text("SELECT count(*) FROM cards WHERE zone = 'x'"), {}) == [("Seq Scan", "cards")]
+    plan = await plan_of(loaded_url, text("SELECT count(*) FROM cards WHERE zone = 'x'"), {})
+    assert scans(plan) == [("Seq Scan", "cards")]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    ("status", "index"), [(Status.OVERSTAYED, "ix_cards_ends_at"), (Status.LAPSED, "ix_cards_lapses_at")]
+)
+async def test_what_is_over_is_not_looked_for_among_everything_newer(
+    loaded_url: str, status: Status, index: str, *, after: bool
+) -> None:
+    statement = rows.listing(frozenset(), status, after=after, personal=False)
+    few = {"instant": utc("2020-01-01 00:00"), "limit": 51} | (_AFTER if after else {})
+    used = indexes(await plan_of(loaded_url, statement, few))
+    assert index in used
+    assert "ix_cards_declared_at" not in used

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.card import Basis, Purpose
-from app.domain.cells import clean, fold, read_birth_date, read_day, read_day_and_time, read_paper, read_time
+from app.domain.cells import _word, clean, fold, read_birth_date, read_day, read_day_and_time, read_paper, read_time
 from app.domain.errors import RuleViolation
 from app.domain.identity import BirthDate, DocumentKind
 from app.domain.number import PaperNumber
@@ -234,3 +234,9 @@ class TestRows:
 )
 def test_a_value_is_told_so_far_that_its_cell_can_be_found(column: Column | None, value: str, shown: str) -> None:
     assert masked(column, value) == shown
+
+
+def test_long_text_is_folded_and_not_kept() -> None:
+    kept = _word.cache_info().currsize
+    assert fold("Ё" * 70_000) == "е" * 70_000
+    assert _word.cache_info().currsize == kept
