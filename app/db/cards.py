@@ -295,7 +295,7 @@ def status_is(status: Status) -> ColumnElement[bool]:
 
 STATUS = case(*((status_is(status), literal_column(f"'{status.value}'")) for status in Status)).label("status")
 
-_FILTERS: Mapping[str, ColumnElement[bool]] = {
+FILTERS: Mapping[str, ColumnElement[bool]] = {
     **{
         name: cards.c[name] == bindparam(name, type_=Text())
         for name in ("citizenship", "purpose", "basis", "reference", "paper_series", "paper_number")
@@ -325,7 +325,7 @@ def listing(filters: frozenset[str], status: Status | None, *, after: bool, pers
     page = (
         select(*(COLUMNS if personal else _PLAIN))
         .select_from(cards.join(salts, _WITH_SALT) if personal else cards)
-        .where(cards.c.world_id == WORLD, *(_FILTERS[name] for name in sorted(filters)))
+        .where(cards.c.world_id == WORLD, *(FILTERS[name] for name in sorted(filters)))
         .order_by(declared_at.desc(), cards.c.number.desc())
         .limit(_LIMIT)
     )
@@ -385,28 +385,3 @@ OPEN_WITH_STAYS = in_sandbox(
     "other_number",
 )
 """Open cards by number after a number, each once for each stay of the traveller on another card."""
-
-# Counts --------------------------------------------------------------------------------------------------------------
-
-_GROUPS: Mapping[str, ColumnElement[Any]] = {
-    "citizenship": cards.c.citizenship,
-    "purpose": cards.c.purpose,
-    "checkpoint": cards.c.checkpoint_in.label("checkpoint"),
-    "status": STATUS,
-    "day": cards.c.entered_on.label("day"),
-}
-GROUPS = tuple(_GROUPS)
-
-
-@cache
-def statistics(groups: tuple[str, ...], *, begins: bool, until: bool) -> Select[Any]:
-    """Build the counts of cards by `groups`, of those entered in the period where one is given."""
-    columns = [_GROUPS[name] for name in groups]
-    counted = select(*columns, func.count().label("count")).where(cards.c.world_id == WORLD)
-    if begins:
-        counted = counted.where(_FILTERS["entered_from"])
-    if until:
-        counted = counted.where(_FILTERS["entered_until"])
-    return in_sandbox(
-        counted.group_by(*(literal_column(name) if name == "status" else _GROUPS[name] for name in groups)), *groups
-    )

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db import cards as rows
-from app.db import journal, tables
+from app.db import counts, journal, tables
 from app.db import particulars as sealed_json
 from app.db.engine import Row, Statement
 from app.db.tables import cards, idempotency, salts, travellers
@@ -33,7 +33,7 @@ from app.services.idempotency import Attempt, earlier, remember
 from app.services.joining import Unjoined
 from app.services.recording import Salt, Unit, card_step, fact_steps, seal, store, store_or_read
 
-GROUPS = rows.GROUPS
+GROUPS = counts.GROUPS
 """What cards can be counted by."""
 
 
@@ -370,7 +370,7 @@ async def statistics(ctx: Context, *, groups: tuple[str, ...], begins: date | No
     """Count cards by `groups`, of those entered in the period where one is given."""
     period = {"entered_from": begins, "entered_until": until}
     read = await ctx.read(
-        rows.statistics(groups, begins=begins is not None, until=until is not None),
+        counts.statistics(groups, begins=begins is not None, until=until is not None),
         long=True,
         instant=await ctx.now(),
         **{name: day for name, day in period.items() if day is not None},

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db import api_keys, purging, sandboxes, worlds
-from app.db import cards as rows
+from app.db import counts as rows
 from app.db.api_keys import ApiKey
 from app.db.engine import Duplicate, Session
 from app.db.jobs import CLOCK_ADVANCE

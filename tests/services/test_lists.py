@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.db.cards import GROUPS
+from app.db.counts import GROUPS
 from app.domain.card import Basis, Card, Purpose, Status
 from app.domain.errors import Forbidden
 from app.domain.number import PaperNumber
