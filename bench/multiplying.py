@@ -1,4 +1,4 @@
-"""A population multiplied inside PostgreSQL: ten million cards in minutes, of which only the first can be opened.
+"""A population multiplied inside PostgreSQL: ten million cards in minutes, of which the originals can be opened.
 
 A multiple has the identifiers, the number and the hashes of its original but for a few digits, which tell the how
 manieth it is: as many entries in every index, and as far apart. Its seals are those of the original and open under no

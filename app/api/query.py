@@ -14,8 +14,6 @@ M = TypeVar("M", bound=BaseModel)
 
 def query(request: Request, model: type[M]) -> M:
     """Read what was asked; of a parameter that is given twice the last."""
-    if not request.scope["query_string"]:
-        return model()
     try:
         return model.model_validate(dict(request.query_params))
     except ValidationError as error:
@@ -30,7 +28,7 @@ def parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
         {
             "name": name,
             "in": "query",
-            "required": False,
+            "required": name in schema.get("required", ()),
             "schema": of,
             **({"description": of["description"]} if "description" in of else {}),
         }

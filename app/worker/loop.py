@@ -74,8 +74,8 @@ async def run(registry: Registry, stop: asyncio.Event, *, anywhere: bool) -> Non
     )
     try:
         async with asyncio.TaskGroup() as together:
-            jobs_too = partial(next_job, stop=stop)  # a job is handed back
-            together.create_task(_again_and_again("jobs", jobs_too, registry, stop, idle=_IDLE))
+            # ends by itself: a job is handed back
+            together.create_task(_again_and_again("jobs", partial(next_job, stop=stop), registry, stop, idle=_IDLE))
             cut_off = [
                 together.create_task(_again_and_again(name, work, registry, stop, idle=idle))
                 for name, work, idle in works
